@@ -1,0 +1,151 @@
+/* What follows when every check of a column has passed: the token to sign, the revocation to write, the effects. */
+#include "base/b64.h"
+#include "proto/ctx.h"
+
+#define JTI_BYTES 16u
+#define RANDOM_AT_JTI 16u /* the first bytes of `random` made the decision id */
+
+static struct dep_str make_jti(struct dep_ctx *c)
+{
+    struct dep_buf buf;
+
+    dep_buf_init_arena(&buf, c->arena, DEP_B64_ENCODED(JTI_BYTES));
+    dep_b64url_put(&buf, c->random + RANDOM_AT_JTI, JTI_BYTES);
+    return dep_buf_str(&buf);
+}
+
+static int64_t lifetime_of(const struct dep_ctx *c)
+{
+    int64_t lifetime_s = c->policy->token_lifetime_s;
+
+    for (size_t i = 0; i < c->targets_count; i++) {
+        const struct dep_resource *resource = c->targets[i].resource;
+
+        if (resource != NULL && resource->token_lifetime_s > 0 && resource->token_lifetime_s < lifetime_s)
+            lifetime_s = resource->token_lifetime_s;
+    }
+    return lifetime_s;
+}
+
+/* The subject's chain with the client's agent in front, unless it presents the token already (rfc8693#4.1). */
+static void inherit(struct dep_ctx *c, struct dep_token *token)
+{
+    const struct dep_token *subject = &c->subject.token;
+    bool is_delegation = !dep_str_eq(dep_token_presenter(subject), c->agent->id);
+
+    token->sub = subject->sub;
+    if (is_delegation)
+        token->actors[token->actors_count++] = c->agent->id;
+    for (size_t i = 0; i < subject->actors_count; i++)
+        token->actors[token->actors_count++] = subject->actors[i];
+    token->lineage[token->lineage_count++] = subject->jti;
+    for (size_t i = 0; i < subject->lineage_count; i++)
+        token->lineage[token->lineage_count++] = subject->lineage[i];
+    if (subject->exp < token->exp)
+        token->exp = subject->exp;
+    if (c->actor.token.exp > 0 && c->actor.token.exp < token->exp)
+        token->exp = c->actor.token.exp;
+    if (dep_str_is_absent(token->task_id)) {
+        token->task_id = subject->task_id;
+        token->parent_task_id = subject->parent_task_id;
+    } else {
+        token->parent_task_id = subject->task_id;
+    }
+}
+
+static struct dep_res put_instruction(struct dep_ctx *c)
+{
+    struct dep_str text = DEP_P(c, HUMAN_INSTRUCTION);
+    unsigned char hash[DEP_SHA256_LEN];
+    struct dep_buf hex;
+
+    if (dep_str_is_absent(text))
+        return DEP_OK;
+    dep_sha256(c->crypto, text, hash);
+    dep_buf_init_arena(&hex, c->arena, 2 * sizeof(hash));
+    dep_buf_put_hex(&hex, hash, sizeof(hash));
+    if (hex.has_failed)
+        return DEP_FAIL(ARENA_FULL);
+    c->decision->record.instruction = dep_buf_str(&hex);
+    dep_ctx_effect(c, (struct dep_effect){ .kind = DEP_EFFECT_INSTRUCTION, .id = dep_buf_str(&hex), .text = text });
+    return DEP_OK;
+}
+
+static struct dep_res build_token(struct dep_ctx *c)
+{
+    struct dep_token *token = &c->decision->token;
+
+    *token = (struct dep_token){
+        .iss = c->policy->issuer,
+        .sub = c->agent->id,
+        .client_id = c->client->id,
+        .jti = make_jti(c),
+        .scope = c->scope,
+        .iat = c->now,
+        .nbf = c->now,
+        .exp = c->now + lifetime_of(c),
+        .jkt = c->has_dpop ? c->dpop.jkt : DEP_STR_ABSENT,
+        .agent_name = c->agent->name,
+        .agent_version = c->agent->agent_version,
+        .task_id = DEP_P(c, TASK_ID),
+        .parent_task_id = DEP_P(c, PARENT_TASK_ID),
+        .org_id = c->agent->org,
+    };
+    if (dep_str_is_absent(token->jti))
+        return DEP_FAIL(ARENA_FULL);
+    for (size_t i = 0; i < c->targets_count; i++)
+        token->aud[token->aud_count++] = c->targets[i].id;
+    c->decision->is_exchange = c->column == DEP_COLUMN_TOKEN_EXCHANGE;
+    if (c->decision->is_exchange)
+        inherit(c, token);
+    c->decision->has_token = true;
+    c->decision->answer = DEP_ANSWER_TOKEN;
+    dep_ctx_effect(c, (struct dep_effect){ .kind = DEP_EFFECT_ISSUE });
+    return put_instruction(c);
+}
+
+static void build_revocation(struct dep_ctx *c)
+{
+    const struct dep_token *token = &c->presented.token;
+
+    c->decision->answer = DEP_ANSWER_EMPTY;
+    if (!c->presented.is_open)
+        return;
+    c->decision->token = *token;
+    c->decision->has_token = true;
+    dep_ctx_effect(c, (struct dep_effect){
+                          .kind = DEP_EFFECT_REVOKE,
+                          /* Descendants expire with it: their exp is never later (rfc8693 exchange above). */
+                          .revocation = { DEP_REVOKED_JTI, token->jti, c->now, token->exp },
+                      });
+}
+
+struct dep_res dep_answer_build(struct dep_ctx *c)
+{
+    switch (c->column) {
+    case DEP_COLUMN_CLIENT_CREDENTIALS:
+    case DEP_COLUMN_TOKEN_EXCHANGE:
+        return build_token(c);
+    case DEP_COLUMN_INTROSPECT:
+        c->decision->answer = DEP_ANSWER_ACTIVE;
+        c->decision->token = c->presented.token;
+        c->decision->has_token = true;
+        return DEP_OK;
+    case DEP_COLUMN_REVOKE:
+        build_revocation(c);
+        return DEP_OK;
+    case DEP_COLUMN_FEED:
+        c->decision->answer = DEP_ANSWER_FEED;
+        return DEP_OK;
+    case DEP_COLUMN_METADATA:
+    case DEP_COLUMN_JWKS:
+    case DEP_COLUMN_CHECKPOINT:
+        c->decision->answer = DEP_ANSWER_DOCUMENT;
+        return DEP_OK;
+    case DEP_COLUMN_TOKEN:
+    case DEP_COLUMNS:
+        break;
+    }
+    DEP_ASSERT(!"a column without an answer");
+    return DEP_FAIL(GRANT_UNSUPPORTED);
+}

@@ -1,0 +1,212 @@
+/* Client authentication (oauth-v2-1#2.4, RFC 7523 and its revision; oauth.md O13, O14, J1-J7).
+ *
+ * A client registered with a secret may send it by Basic or in the body; a client registered with keys authenticates with an
+ * assertion and nothing else. */
+#include "proto/ctx.h"
+
+#define JWT_BEARER "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+
+static const struct dep_str assertion_typs[] = { DEP_STR_INIT("client-authentication+jwt"), DEP_STR_INIT("JWT") };
+
+static struct dep_res take_basic(struct dep_ctx *c, struct dep_str header)
+{
+    struct dep_credentials credentials;
+
+    c->method = DEP_CLIENT_AUTH_BASIC;
+    if (!dep_is_ok(dep_credentials_parse(header, &credentials)) || !dep_str_eq_nocase(credentials.scheme, DEP_STR("Basic")))
+        return DEP_FAIL(CLIENT_BASIC);
+    DEP_TRY(dep_basic_parse(c->arena, credentials.token, &c->client_id, &c->secret));
+    return dep_str_is_blank(c->client_id) ? DEP_FAIL(CLIENT_BASIC) : DEP_OK;
+}
+
+struct dep_res dep_check_client_one_method(struct dep_ctx *c)
+{
+    struct dep_str header;
+    unsigned methods;
+
+    DEP_TRY(dep_header_one(c->request->headers, c->request->headers_count, DEP_STR("Authorization"), &header));
+    methods = (dep_str_is_absent(header) ? 0u : 1u) + (dep_str_is_absent(DEP_P(c, CLIENT_SECRET)) ? 0u : 1u) +
+              (dep_str_is_absent(DEP_P(c, CLIENT_ASSERTION)) ? 0u : 1u);
+    if (methods > 1)
+        return DEP_FAIL(CLIENT_TWO_METHODS);
+    if (methods == 0)
+        return DEP_FAIL(CLIENT_NO_AUTH);
+    if (!dep_str_is_absent(header))
+        return take_basic(c, header);
+    if (!dep_str_is_absent(DEP_P(c, CLIENT_SECRET))) {
+        c->method = DEP_CLIENT_AUTH_POST;
+        c->client_id = DEP_P(c, CLIENT_ID);
+        c->secret = dep_secret_of(DEP_P(c, CLIENT_SECRET));
+        return DEP_OK;
+    }
+    c->method = DEP_CLIENT_AUTH_PRIVATE_KEY_JWT;
+    return dep_str_eq_c(DEP_P(c, CLIENT_ASSERTION_TYPE), JWT_BEARER) ? DEP_OK : DEP_FAIL(CLIENT_ASSERTION_TYPE);
+}
+
+/* The subject of an assertion that nobody has verified yet: it names the client whose keys will. */
+static struct dep_res open_assertion(struct dep_ctx *c)
+{
+    const struct dep_jws_rules rules = {
+        .bytes_max = DEP_JWS_BYTES_MAX,
+        .algs = DEP_ALGS_ALL,
+        .typs = assertion_typs,
+        .typs_count = sizeof(assertion_typs) / sizeof(assertion_typs[0]),
+        .may_lack_typ = true, /* rfc7523bis#4: older clients send none */
+    };
+    const struct dep_json *claims = NULL;
+
+    DEP_TRY(dep_jws_parse(c->arena, DEP_P(c, CLIENT_ASSERTION), &rules, &c->assertion));
+    DEP_TRY(dep_jwt_claims(c->arena, &c->assertion, &claims));
+    DEP_TRY(dep_json_str(DEP_JSON_GET(claims, "sub"), &c->client_id));
+    return DEP_OK;
+}
+
+struct dep_res dep_check_client_id(struct dep_ctx *c)
+{
+    if (c->method == DEP_CLIENT_AUTH_PRIVATE_KEY_JWT)
+        DEP_TRY(open_assertion(c));
+    if (dep_str_is_blank(c->client_id) || c->client_id.len > 512)
+        return DEP_FAIL(CLIENT_UNKNOWN);
+    if (!dep_str_is_absent(DEP_P(c, CLIENT_ID)) && !dep_str_eq(DEP_P(c, CLIENT_ID), c->client_id))
+        return DEP_FAIL(CLIENT_ID_MISMATCH);
+    return DEP_OK;
+}
+
+struct dep_res dep_check_load_client(struct dep_ctx *c)
+{
+    const void *client, *agent, *lock;
+
+    (void)dep_ctx_fact(c, DEP_FACT_LOCK, c->client_id, &lock);
+    if (!dep_ctx_fact(c, DEP_FACT_CLIENT, c->client_id, &client) || client == NULL)
+        return DEP_OK;
+    c->client = client;
+    if (!dep_str_is_absent(c->client->agent) && dep_ctx_fact(c, DEP_FACT_AGENT, c->client->agent, &agent))
+        c->agent = agent;
+    return DEP_OK;
+}
+
+struct dep_res dep_check_client_lock(struct dep_ctx *c)
+{
+    const void *value = NULL;
+
+    if (!dep_ctx_peek(c, DEP_FACT_LOCK, c->client_id, &value) || value == NULL)
+        return DEP_OK;
+
+    int64_t until = *(const int64_t *)value;
+
+    if (until <= c->now)
+        return DEP_OK;
+    c->decision->retry_after_s = until - c->now;
+    return DEP_FAIL(CLIENT_LOCKED);
+}
+
+struct dep_res dep_check_client_known(struct dep_ctx *c)
+{
+    if (c->client == NULL)
+        return DEP_FAIL(CLIENT_UNKNOWN);
+    return c->client->is_enabled ? DEP_OK : DEP_FAIL(CLIENT_DISABLED);
+}
+
+struct dep_res dep_check_client_method(struct dep_ctx *c)
+{
+    bool is_registered_with_keys = c->client->auth == DEP_CLIENT_AUTH_PRIVATE_KEY_JWT;
+    bool came_with_assertion = c->method == DEP_CLIENT_AUTH_PRIVATE_KEY_JWT;
+
+    return is_registered_with_keys == came_with_assertion ? DEP_OK : DEP_FAIL(CLIENT_METHOD);
+}
+
+struct dep_res dep_check_client_secret(struct dep_ctx *c)
+{
+    unsigned char hash[DEP_SHA256_LEN];
+    bool is_live = false, is_expired = false;
+
+    if (c->method == DEP_CLIENT_AUTH_PRIVATE_KEY_JWT)
+        return DEP_OK;
+    dep_sha256(c->crypto, dep_str((const char *)c->secret.bytes, c->secret.len), hash);
+    for (size_t i = 0; i < c->client->secrets_count; i++) {
+        const struct dep_client_secret *secret = &c->client->secrets[i];
+
+        if (!dep_secret_eq(dep_secret(secret->hash, sizeof(secret->hash)), dep_secret(hash, sizeof(hash))))
+            continue;
+        if (secret->expires == 0 || secret->expires > c->now)
+            is_live = true;
+        else
+            is_expired = true;
+    }
+    if (is_live)
+        return DEP_OK;
+    dep_ctx_effect(c, (struct dep_effect){ .kind = DEP_EFFECT_COUNT_FAILURE, .id = c->client->id });
+    return is_expired ? DEP_FAIL(CLIENT_SECRET_EXPIRED) : DEP_FAIL(CLIENT_SECRET);
+}
+
+/* The fence: what may have been used before this start is refused. An assertion dated in the future, or not dated, could slip past
+ * it after the next restart; such a one is remembered durably. */
+static struct dep_res check_fence(struct dep_ctx *c, const struct dep_jwt_times *times)
+{
+    int64_t oldest_s = c->policy->assertion_lifetime_s + c->policy->skew_s;
+    int64_t made = times->iat >= 0 ? times->iat : times->exp - oldest_s;
+
+    c->assertion_is_durable = times->iat < 0 || times->iat > c->now;
+    return c->policy->fence > 0 && made <= c->policy->fence ? DEP_FAIL(CLIENT_ASSERTION_FENCE) : DEP_OK;
+}
+
+static struct dep_res check_assertion_claims(struct dep_ctx *c)
+{
+    int64_t lifetime_s = c->policy->assertion_lifetime_s + c->policy->skew_s;
+    const struct dep_json *claims = NULL;
+    struct dep_str iss = DEP_STR_ABSENT, jti = DEP_STR_ABSENT;
+    struct dep_jwt_times times;
+
+    DEP_TRY(dep_jwt_claims(c->arena, &c->assertion, &claims));
+    DEP_TRY(dep_json_str(DEP_JSON_GET(claims, "iss"), &iss));
+    if (!dep_str_eq(iss, c->client->id))
+        return DEP_FAIL(CLIENT_ASSERTION_SUBJECT);
+    DEP_TRY(dep_jwt_aud_is(claims, c->policy->issuer)); /* rfc7523bis#4: the issuer alone */
+    DEP_TRY(dep_jwt_times(claims, c->now, c->policy->skew_s, lifetime_s, false, &times));
+    if (!dep_is_ok(dep_json_str(DEP_JSON_GET(claims, "jti"), &jti)) || dep_str_is_blank(jti) || jti.len > DEP_JTI_MAX)
+        return DEP_FAIL(CLIENT_ASSERTION_JTI);
+    DEP_TRY(check_fence(c, &times));
+    dep_replay_key(c->crypto, DEP_STR(""), DEP_REPLAY_ASSERTION, c->client->id, DEP_STR(""), jti, c->assertion_key);
+    c->assertion_until = times.exp + c->policy->skew_s;
+    return DEP_OK;
+}
+
+struct dep_res dep_check_client_assertion(struct dep_ctx *c)
+{
+    const struct dep_jwks_key *key;
+
+    if (c->method != DEP_CLIENT_AUTH_PRIVATE_KEY_JWT)
+        return DEP_OK;
+    if (c->client->jwks == NULL)
+        return DEP_FAIL(JWS_KID);
+    key = dep_jwks_find(c->client->jwks, c->assertion.kid, c->assertion.alg);
+    if (key == NULL)
+        return DEP_FAIL(JWS_KID);
+    DEP_TRY(dep_jws_verify(c->crypto, &c->assertion, key->alg, key->key));
+    return check_assertion_claims(c);
+}
+
+struct dep_res dep_check_client_agent(struct dep_ctx *c)
+{
+    if (dep_str_is_absent(c->client->agent))
+        return DEP_OK;
+    return c->agent != NULL && c->agent->effective_state == DEP_STATE_ACTIVE ? DEP_OK : DEP_FAIL(CLIENT_AGENT_STATE);
+}
+
+struct dep_res dep_check_client_grant(struct dep_ctx *c)
+{
+    static const unsigned grants[DEP_COLUMNS] = {
+#define DEP_COLUMN(id, name, endpoint, path, method, grant_type, grant) grant,
+#include "proto/column.def"
+#undef DEP_COLUMN
+    };
+
+    if (!(c->client->grants & grants[c->column]))
+        return DEP_FAIL(CLIENT_GRANT);
+    return c->agent != NULL ? DEP_OK : DEP_FAIL(CLIENT_NO_AGENT);
+}
+
+struct dep_res dep_check_client_guards(struct dep_ctx *c)
+{
+    return dep_str_is_absent(c->client->resource) ? DEP_FAIL(CLIENT_GRANT) : DEP_OK;
+}

@@ -1,0 +1,171 @@
+/* Token exchange of our own tokens (RFC 8693; oauth.md X1-X21).
+ *
+ * The actor is always the authenticated client's agent; an actor_token can confirm that, never replace it. So the chain is built from
+ * what we know, and nothing that a caller leaves out shortens it. Two doors:
+ *   narrowing:  the token was issued to this very client; audience, scope and lifetime may shrink, the chain stays as it is;
+ *   delegation: the token names this client's agent in `aud`; the agent becomes the outermost actor. */
+#include "proto/ctx.h"
+
+#define ACCESS_TOKEN "urn:ietf:params:oauth:token-type:access_token"
+
+struct dep_res dep_check_exchange_params(struct dep_ctx *c)
+{
+    if (dep_str_is_absent(DEP_P(c, SUBJECT_TOKEN)) || dep_str_is_absent(DEP_P(c, SUBJECT_TOKEN_TYPE)))
+        return DEP_FAIL(PARAM_MISSING);
+    if (dep_str_is_absent(DEP_P(c, ACTOR_TOKEN)) != dep_str_is_absent(DEP_P(c, ACTOR_TOKEN_TYPE)))
+        return DEP_FAIL(EXCHANGE_ACTOR_PAIR);
+    return DEP_OK;
+}
+
+struct dep_res dep_check_exchange_types(struct dep_ctx *c)
+{
+    if (!dep_str_eq_c(DEP_P(c, SUBJECT_TOKEN_TYPE), ACCESS_TOKEN))
+        return DEP_FAIL(EXCHANGE_TOKEN_TYPE);
+    if (!dep_str_is_absent(DEP_P(c, ACTOR_TOKEN_TYPE)) && !dep_str_eq_c(DEP_P(c, ACTOR_TOKEN_TYPE), ACCESS_TOKEN))
+        return DEP_FAIL(EXCHANGE_TOKEN_TYPE);
+    if (!dep_str_is_absent(DEP_P(c, REQUESTED_TOKEN_TYPE)) && !dep_str_eq_c(DEP_P(c, REQUESTED_TOKEN_TYPE), ACCESS_TOKEN))
+        return DEP_FAIL(EXCHANGE_REQUESTED_TYPE);
+    return DEP_OK;
+}
+
+/* Names the agents of a chain that nobody has verified yet: a lookup gives no authority. */
+static void name_chain(struct dep_ctx *c, struct dep_presented *presented)
+{
+    struct dep_token *token = &presented->claimed;
+    const struct dep_json *claims = NULL;
+    const void *value;
+
+    if (!dep_is_ok(dep_jwt_claims(c->arena, &presented->jws, &claims)) || !dep_is_ok(dep_token_read(claims, token)))
+        return;
+    (void)dep_ctx_fact(c, DEP_FACT_AGENT, token->sub, &value);
+    for (size_t i = 0; i < token->actors_count; i++)
+        (void)dep_ctx_fact(c, DEP_FACT_AGENT, token->actors[i], &value);
+}
+
+struct dep_res dep_check_load_exchange(struct dep_ctx *c)
+{
+    dep_presented_open(c, DEP_P(c, SUBJECT_TOKEN), &c->subject);
+    if (c->subject.is_open)
+        name_chain(c, &c->subject);
+    if (!dep_str_is_absent(DEP_P(c, ACTOR_TOKEN)))
+        dep_presented_open(c, DEP_P(c, ACTOR_TOKEN), &c->actor);
+    return DEP_OK;
+}
+
+/* Any fault of a subject or actor token is invalid_request (rfc8693#2.2.2). */
+struct dep_res dep_check_subject_token(struct dep_ctx *c)
+{
+    return dep_presented_verify(c, &c->subject);
+}
+
+struct dep_res dep_check_subject_live(struct dep_ctx *c)
+{
+    return dep_revocations_cover(c->facts->revocations, &c->subject.token) ? DEP_FAIL(EXCHANGE_SUBJECT) : DEP_OK;
+}
+
+struct dep_res dep_check_subject_owner(struct dep_ctx *c)
+{
+    c->is_handed_over = dep_token_has_aud(&c->subject.token, c->agent->id);
+    if (c->is_handed_over)
+        return DEP_OK;
+    /* Same client, same agent: a client that was given to another agent does not take its old tokens along. */
+    if (!dep_str_eq(c->subject.token.client_id, c->client->id) ||
+        !dep_str_eq(dep_token_presenter(&c->subject.token), c->agent->id))
+        return DEP_FAIL(EXCHANGE_SUBJECT_OWNER);
+    return DEP_OK;
+}
+
+struct dep_res dep_check_actor_token(struct dep_ctx *c)
+{
+    if (dep_str_is_absent(DEP_P(c, ACTOR_TOKEN)))
+        return DEP_OK;
+    DEP_TRY(dep_presented_verify(c, &c->actor));
+    if (!dep_token_has_aud(&c->actor.token, c->policy->issuer))
+        return DEP_FAIL(EXCHANGE_ACTOR);
+    return dep_revocations_cover(c->facts->revocations, &c->actor.token) ? DEP_FAIL(EXCHANGE_ACTOR) : DEP_OK;
+}
+
+struct dep_res dep_check_actor_owner(struct dep_ctx *c)
+{
+    if (dep_str_is_absent(DEP_P(c, ACTOR_TOKEN)))
+        return DEP_OK;
+    if (!dep_str_eq(c->actor.token.client_id, c->client->id) || c->actor.token.actors_count > 0 ||
+        !dep_str_eq(c->actor.token.sub, c->agent->id))
+        return DEP_FAIL(EXCHANGE_ACTOR_OWNER);
+    return DEP_OK;
+}
+
+/* A bound token never becomes a bearer token (attack cases B49, D28). Whoever narrows its own token proves the same key; whoever was
+ * named as its audience binds the result to a key of its own. */
+struct dep_res dep_check_subject_binding(struct dep_ctx *c)
+{
+    const struct dep_token *subject = &c->subject.token;
+    struct dep_str actor_jkt = c->actor.token.jkt;
+
+    if (!dep_str_is_absent(subject->jkt) || !dep_str_is_absent(actor_jkt)) {
+        if (!c->has_dpop)
+            return DEP_FAIL(DPOP_REQUIRED);
+    }
+    if (!dep_str_is_absent(subject->jkt) && !c->is_handed_over && !dep_str_eq(subject->jkt, c->dpop.jkt))
+        return DEP_FAIL(DPOP_KEY);
+    if (!dep_str_is_absent(actor_jkt) && !dep_str_eq(actor_jkt, c->dpop.jkt))
+        return DEP_FAIL(DPOP_KEY);
+    return DEP_OK;
+}
+
+static struct dep_res add_to_chain(struct dep_ctx *c, struct dep_str id)
+{
+    const struct dep_agent *agent;
+    const void *value = NULL;
+
+    if (!dep_ctx_peek(c, DEP_FACT_AGENT, id, &value) || value == NULL)
+        return DEP_FAIL(EXCHANGE_PRINCIPAL);
+    agent = value;
+    if (agent->effective_state != DEP_STATE_ACTIVE)
+        return DEP_FAIL(EXCHANGE_PRINCIPAL);
+    if (!dep_str_eq(agent->org, c->agent->org))
+        return DEP_FAIL(EXCHANGE_ORG);
+    c->chain[c->chain_count++] = agent;
+    return DEP_OK;
+}
+
+/* Everybody in the chain as our records have them now, not as the token says (attack cases D11, D31). */
+struct dep_res dep_check_chain(struct dep_ctx *c)
+{
+    const struct dep_token *subject = &c->subject.token;
+
+    c->chain_count = 0;
+    for (size_t i = 0; i < subject->actors_count; i++)
+        DEP_TRY(add_to_chain(c, subject->actors[i]));
+    DEP_TRY(add_to_chain(c, subject->sub));
+    return dep_str_eq(subject->org_id, c->agent->org) ? DEP_OK : DEP_FAIL(EXCHANGE_ORG);
+}
+
+struct dep_res dep_check_chain_depth(struct dep_ctx *c)
+{
+    const struct dep_token *subject = &c->subject.token;
+
+    if (subject->lineage_count + 1 > DEP_LINEAGE_MAX)
+        return DEP_FAIL(EXCHANGE_DEPTH);
+    if (dep_str_eq(dep_token_presenter(subject), c->agent->id))
+        return DEP_OK; /* narrowing: the chain stays */
+    if (subject->actors_count + 1 > DEP_ACT_DEPTH_MAX)
+        return DEP_FAIL(EXCHANGE_DEPTH);
+    for (size_t i = 0; i < c->chain_count; i++)
+        if (dep_str_eq(c->chain[i]->id, c->agent->id))
+            return DEP_FAIL(EXCHANGE_CYCLE);
+    return DEP_OK;
+}
+
+struct dep_res dep_check_task_lineage(struct dep_ctx *c)
+{
+    struct dep_str parent = DEP_P(c, PARENT_TASK_ID), task = DEP_P(c, TASK_ID);
+    const struct dep_token *subject = &c->subject.token;
+
+    /* Naming a parent without a task of one's own would rewrite the subject's. */
+    if (dep_str_is_absent(task))
+        return dep_str_is_absent(parent) || dep_str_eq(parent, subject->parent_task_id) ? DEP_OK : DEP_FAIL(TASK_MISMATCH);
+    if (!dep_str_is_absent(parent) && !dep_str_eq(parent, subject->task_id))
+        return DEP_FAIL(TASK_MISMATCH);
+    return DEP_OK;
+}

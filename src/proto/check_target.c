@@ -1,0 +1,233 @@
+/* Targets and scopes (RFC 8707, RFC 8693 section 2.1, oauth.md Q1-Q5, X4, X10).
+ *
+ * A target is a registered resource, an agent ("agent:…", the door of delegation), or this issuer itself (for actor tokens, which
+ * carry no scope). Ceilings are asked of everybody on the way: the client's agent and each agent in the subject's chain. */
+#include "base/url.h"
+#include "proto/ctx.h"
+#include "proto/scope.h"
+
+#define SCOPE_BYTES_MAX 4096u
+
+static bool is_agent_id(struct dep_str id)
+{
+    return dep_str_starts(id, DEP_STR("agent:"));
+}
+
+struct dep_res dep_check_target_syntax(struct dep_ctx *c)
+{
+    for (size_t i = 0; i < c->targets_asked_count; i++) {
+        bool has_fragment = false;
+
+        /* audience may be any name (rfc8693#2.1), but the names we know are URIs and agents: one rule for both. */
+        if (!dep_is_ok(dep_uri_check(c->targets_asked[i], &has_fragment)) || has_fragment)
+            return DEP_FAIL(TARGET_SYNTAX);
+        for (size_t k = 0; k < i; k++)
+            if (dep_str_eq(c->targets_asked[k], c->targets_asked[i]))
+                return DEP_FAIL(TARGET_SYNTAX);
+    }
+    return DEP_OK;
+}
+
+struct dep_res dep_check_scope_syntax(struct dep_ctx *c)
+{
+    return dep_str_is_absent(DEP_P(c, SCOPE)) ? DEP_OK : dep_scope_check(DEP_P(c, SCOPE));
+}
+
+/* What the request is for: what it names, or what is implied: for a narrowing the subject token's audience, as it claims (what is
+ * looked up here is checked against the verified token later), else the client's default. */
+static size_t target_ids(struct dep_ctx *c, struct dep_str ids[DEP_TARGETS_MAX])
+{
+    const struct dep_token *claimed = &c->subject.claimed;
+    size_t count = 0;
+
+    for (; count < c->targets_asked_count; count++)
+        ids[count] = c->targets_asked[count];
+    if (count > 0 || c->client == NULL)
+        return count;
+    if (claimed->aud_count > 0 && !dep_token_has_aud(claimed, c->client->agent)) {
+        for (; count < claimed->aud_count && count < DEP_TARGETS_MAX; count++)
+            ids[count] = claimed->aud[count];
+        return count;
+    }
+    if (!dep_str_is_absent(c->client->default_resource))
+        ids[count++] = c->client->default_resource;
+    return count;
+}
+
+struct dep_res dep_check_load_targets(struct dep_ctx *c)
+{
+    struct dep_str ids[DEP_TARGETS_MAX];
+    size_t count = target_ids(c, ids);
+
+    c->targets_count = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct dep_target target = { .kind = DEP_TARGET_RESOURCE, .id = ids[i] };
+        const void *value = NULL;
+
+        if (dep_str_eq(ids[i], c->policy->issuer)) {
+            target.kind = DEP_TARGET_ISSUER;
+        } else if (is_agent_id(ids[i])) {
+            target.kind = DEP_TARGET_AGENT;
+            (void)dep_ctx_fact(c, DEP_FACT_AGENT, ids[i], &value);
+            target.agent = value;
+        } else {
+            (void)dep_ctx_fact(c, DEP_FACT_RESOURCE, ids[i], &value);
+            target.resource = value;
+        }
+        c->targets[c->targets_count++] = target;
+    }
+    return DEP_OK;
+}
+
+struct dep_res dep_check_target_known(struct dep_ctx *c)
+{
+    if (c->targets_count == 0)
+        return DEP_FAIL(TARGET_MISSING);
+    for (size_t i = 0; i < c->targets_count; i++) {
+        const struct dep_target *target = &c->targets[i];
+
+        if (target->kind == DEP_TARGET_RESOURCE && (target->resource == NULL || !target->resource->is_enabled))
+            return DEP_FAIL(TARGET_UNKNOWN);
+        if (target->kind == DEP_TARGET_AGENT && (target->agent == NULL || target->agent->effective_state != DEP_STATE_ACTIVE))
+            return DEP_FAIL(TARGET_UNKNOWN);
+        if (target->kind != c->targets[0].kind)
+            return DEP_FAIL(TARGET_MIXED);
+    }
+    return DEP_OK;
+}
+
+/* A narrowing stays within the subject token's audience; a delegate may turn to any target that every ceiling allows. */
+static bool is_within_subject(const struct dep_ctx *c, const struct dep_target *target)
+{
+    return c->column != DEP_COLUMN_TOKEN_EXCHANGE || c->is_handed_over || dep_token_has_aud(&c->subject.token, target->id);
+}
+
+static bool has_right_everywhere(const struct dep_ctx *c, struct dep_str resource)
+{
+    for (size_t i = 0; i < c->chain_count; i++)
+        if (dep_agent_right(c->chain[i], resource) == NULL)
+            return false;
+    return dep_agent_right(c->agent, resource) != NULL;
+}
+
+struct dep_res dep_check_target_allowed(struct dep_ctx *c)
+{
+    for (size_t i = 0; i < c->targets_count; i++) {
+        const struct dep_target *target = &c->targets[i];
+
+        if (!is_within_subject(c, target))
+            return DEP_FAIL(TARGET_FORBIDDEN);
+        switch (target->kind) {
+        case DEP_TARGET_RESOURCE:
+            if (!has_right_everywhere(c, target->id))
+                return DEP_FAIL(TARGET_FORBIDDEN);
+            break;
+        case DEP_TARGET_AGENT:
+            /* Delegation stays in the organisation, and nobody hands over to itself. */
+            if (!dep_str_eq(target->agent->org, c->agent->org) || dep_str_eq(target->id, c->agent->id))
+                return DEP_FAIL(TARGET_FORBIDDEN);
+            break;
+        case DEP_TARGET_ISSUER:
+            /* For actor tokens: the agent speaks for itself, so there is nothing to exchange. */
+            if (c->column == DEP_COLUMN_TOKEN_EXCHANGE)
+                return DEP_FAIL(TARGET_FORBIDDEN);
+            break;
+        }
+    }
+    return DEP_OK;
+}
+
+static bool has_anywhere(const struct dep_agent *agent, struct dep_str word)
+{
+    for (size_t i = 0; i < agent->ceiling_count; i++)
+        if (dep_right_has(&agent->ceiling[i], word))
+            return true;
+    return false;
+}
+
+static bool resource_has(const struct dep_resource *resource, struct dep_str word)
+{
+    for (size_t i = 0; i < resource->scopes_count; i++)
+        if (dep_str_eq(resource->scopes[i], word))
+            return true;
+    return false;
+}
+
+/* One word at one target: known there, and within the ceiling of `agent`. */
+static bool agent_may(const struct dep_agent *agent, const struct dep_target *target, struct dep_str word)
+{
+    const struct dep_right *right;
+
+    if (target->kind == DEP_TARGET_AGENT)
+        return has_anywhere(agent, word);
+    if (target->kind == DEP_TARGET_ISSUER)
+        return false;
+    right = dep_agent_right(agent, target->id);
+    return right != NULL && dep_right_has(right, word) && resource_has(target->resource, word);
+}
+
+/* One word at every target, for everybody on the way (rfc8693#2.1: scope and targets are a Cartesian product). */
+static bool may(const struct dep_ctx *c, struct dep_str word)
+{
+    if (c->column == DEP_COLUMN_TOKEN_EXCHANGE && !dep_scope_has(c->subject.token.scope, word))
+        return false;
+    for (size_t t = 0; t < c->targets_count; t++) {
+        if (!agent_may(c->agent, &c->targets[t], word))
+            return false;
+        for (size_t i = 0; i < c->chain_count; i++)
+            if (!agent_may(c->chain[i], &c->targets[t], word))
+                return false;
+    }
+    return true;
+}
+
+/* Nothing was asked for: the subject's scopes that may go on, or the resource's defaults, or the agent's ceiling there. */
+static void put_implied(struct dep_ctx *c, struct dep_buf *buf)
+{
+    const struct dep_target *first = &c->targets[0];
+    struct dep_str rest = c->subject.token.scope, word;
+
+    if (c->column == DEP_COLUMN_TOKEN_EXCHANGE) {
+        while (dep_str_cut(&rest, ' ', &word))
+            if (may(c, word))
+                dep_scope_put(buf, word);
+        return;
+    }
+    if (first->kind != DEP_TARGET_RESOURCE)
+        return;
+
+    const struct dep_right *right = dep_agent_right(c->agent, first->id);
+    bool has_defaults = first->resource->default_scopes_count > 0;
+    const struct dep_str *words = has_defaults ? first->resource->default_scopes : right->scopes;
+    size_t count = has_defaults ? first->resource->default_scopes_count : right->scopes_count;
+
+    for (size_t i = 0; i < count; i++)
+        if (may(c, words[i]))
+            dep_scope_put(buf, words[i]);
+}
+
+struct dep_res dep_check_scope_ceiling(struct dep_ctx *c)
+{
+    struct dep_str asked = DEP_P(c, SCOPE), rest = asked, word;
+    struct dep_buf buf;
+
+    /* An actor token says who somebody is, and nothing about what they may do. */
+    if (c->targets[0].kind == DEP_TARGET_ISSUER)
+        return dep_str_is_absent(asked) ? DEP_OK : DEP_FAIL(SCOPE_CEILING);
+    while (dep_str_cut(&rest, ' ', &word))
+        if (!may(c, word))
+            return DEP_FAIL(SCOPE_CEILING);
+    if (!dep_str_is_absent(asked)) {
+        c->scope = asked;
+        return DEP_OK;
+    }
+    dep_buf_init_arena(&buf, c->arena, SCOPE_BYTES_MAX);
+    put_implied(c, &buf);
+    if (buf.has_failed)
+        return DEP_FAIL(ARENA_FULL);
+    if (buf.len == 0)
+        return DEP_FAIL(SCOPE_NONE);
+    c->scope = dep_buf_str(&buf);
+    c->decision->has_scope_change = true;
+    return DEP_OK;
+}

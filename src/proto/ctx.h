@@ -1,0 +1,149 @@
+/* What the checks of one decision share. Each check reads what earlier rows established and adds its own; nothing survives. */
+#ifndef DEP_PROTO_CTX_H
+#define DEP_PROTO_CTX_H
+
+#include "http/form.h"
+#include "proto/decide.h"
+
+enum dep_target_kind { DEP_TARGET_RESOURCE, DEP_TARGET_AGENT, DEP_TARGET_ISSUER };
+
+struct dep_target {
+    enum dep_target_kind kind;
+    struct dep_str id;
+    const struct dep_resource *resource;
+    const struct dep_agent *agent;
+};
+
+/* A token that came as a parameter. */
+struct dep_presented {
+    bool is_open;           /* taken apart; `jws` is valid */
+    struct dep_res open_res; /* why not, otherwise */
+    struct dep_jws jws;
+    struct dep_token claimed; /* what it says, unverified: good for naming facts, and for nothing else */
+    struct dep_token token; /* valid once a row has verified it */
+    const struct dep_jwks_key *key;
+};
+
+struct dep_ctx {
+    struct dep_arena *arena;
+    struct dep_crypto *crypto;
+    const struct dep_policy *policy;
+    const struct dep_request *request;
+    const struct dep_facts *facts;
+    struct dep_decision *decision;
+    int64_t now;
+    const unsigned char *random;
+    enum dep_column column;
+
+    /* wire */
+    struct dep_str param[DEP_PARAMS];                 /* absent: not sent, or empty */
+    struct dep_str targets_asked[2 * DEP_TARGETS_MAX]; /* resource and audience, as sent */
+    size_t targets_asked_count;
+    struct dep_str dpop_header;                       /* absent: none */
+
+    /* client */
+    enum dep_client_auth method;
+    struct dep_str client_id;
+    struct dep_secret secret;
+    struct dep_jws assertion;
+    const struct dep_client *client;
+    const struct dep_agent *agent; /* the client's; NULL for a resource server */
+    unsigned char assertion_key[DEP_REPLAY_KEY_BYTES];
+    int64_t assertion_until;
+    bool assertion_is_durable;
+
+    /* tokens and targets */
+    struct dep_presented subject, actor, presented; /* exchange; introspection and revocation */
+    bool is_handed_over; /* the subject token names our agent in aud: a delegation, not a narrowing */
+    struct dep_target targets[DEP_TARGETS_MAX];
+    size_t targets_count;
+    const struct dep_agent *chain[DEP_ACT_DEPTH_MAX + 2]; /* agents of the subject's chain, then the client's own */
+    size_t chain_count;
+    struct dep_str scope; /* granted; absent for none */
+    bool has_dpop;
+    struct dep_dpop dpop;
+};
+
+typedef struct dep_res dep_check_run(struct dep_ctx *c);
+
+struct dep_check {
+    const char *name;
+    const char *cite;
+    const char *text;
+    unsigned columns;
+    enum dep_class door; /* the class of reasons that are answered by where the object came in */
+    bool is_load;        /* may name needs; runs even when an earlier row named some */
+    dep_check_run *run;
+};
+
+/* A fact: DEP_FACT_KNOWN with `*ret_value` (NULL: does not exist), or not known: then it is named in `needs`. */
+bool dep_ctx_fact(struct dep_ctx *c, enum dep_fact_kind kind, struct dep_str id, const void **ret_value);
+/* The same without naming a need. */
+bool dep_ctx_peek(const struct dep_ctx *c, enum dep_fact_kind kind, struct dep_str id, const void **ret_value);
+void dep_ctx_effect(struct dep_ctx *c, struct dep_effect effect);
+
+#define DEP_P(c, id) ((c)->param[DEP_PARAM_##id])
+
+#define DEP_CHECK_ROW(fn) struct dep_res fn(struct dep_ctx *c)
+/* check_wire.c */
+DEP_CHECK_ROW(dep_check_method);
+DEP_CHECK_ROW(dep_check_query);
+DEP_CHECK_ROW(dep_check_media_type);
+DEP_CHECK_ROW(dep_check_content_coding);
+DEP_CHECK_ROW(dep_check_form);
+DEP_CHECK_ROW(dep_check_grant_known);
+DEP_CHECK_ROW(dep_check_task);
+DEP_CHECK_ROW(dep_check_feed_query);
+/* check_client.c */
+DEP_CHECK_ROW(dep_check_client_one_method);
+DEP_CHECK_ROW(dep_check_client_id);
+DEP_CHECK_ROW(dep_check_load_client);
+DEP_CHECK_ROW(dep_check_client_lock);
+DEP_CHECK_ROW(dep_check_client_known);
+DEP_CHECK_ROW(dep_check_client_method);
+DEP_CHECK_ROW(dep_check_client_secret);
+DEP_CHECK_ROW(dep_check_client_assertion);
+DEP_CHECK_ROW(dep_check_client_agent);
+DEP_CHECK_ROW(dep_check_client_grant);
+DEP_CHECK_ROW(dep_check_client_guards);
+/* check_dpop.c */
+DEP_CHECK_ROW(dep_check_dpop_header);
+DEP_CHECK_ROW(dep_check_dpop_required);
+DEP_CHECK_ROW(dep_check_dpop_proof);
+/* check_target.c */
+DEP_CHECK_ROW(dep_check_target_syntax);
+DEP_CHECK_ROW(dep_check_scope_syntax);
+DEP_CHECK_ROW(dep_check_load_targets);
+DEP_CHECK_ROW(dep_check_target_known);
+DEP_CHECK_ROW(dep_check_target_allowed);
+DEP_CHECK_ROW(dep_check_scope_ceiling);
+/* check_exchange.c */
+DEP_CHECK_ROW(dep_check_exchange_params);
+DEP_CHECK_ROW(dep_check_exchange_types);
+DEP_CHECK_ROW(dep_check_load_exchange);
+DEP_CHECK_ROW(dep_check_subject_token);
+DEP_CHECK_ROW(dep_check_subject_live);
+DEP_CHECK_ROW(dep_check_subject_owner);
+DEP_CHECK_ROW(dep_check_actor_token);
+DEP_CHECK_ROW(dep_check_actor_owner);
+DEP_CHECK_ROW(dep_check_chain);
+DEP_CHECK_ROW(dep_check_chain_depth);
+DEP_CHECK_ROW(dep_check_subject_binding);
+DEP_CHECK_ROW(dep_check_task_lineage);
+/* check_token.c */
+DEP_CHECK_ROW(dep_check_token_param);
+DEP_CHECK_ROW(dep_check_load_token);
+DEP_CHECK_ROW(dep_check_token_active);
+DEP_CHECK_ROW(dep_check_token_visible);
+DEP_CHECK_ROW(dep_check_token_own);
+/* check_replay.c */
+DEP_CHECK_ROW(dep_check_assertion_unused);
+DEP_CHECK_ROW(dep_check_proof_unused);
+
+/* Shared by exchange, introspection and revocation. */
+void dep_presented_open(struct dep_ctx *c, struct dep_str text, struct dep_presented *presented);
+struct dep_res dep_presented_verify(struct dep_ctx *c, struct dep_presented *presented) DEP_MUST;
+/* Builds the answer of the column after all its checks passed. */
+struct dep_res dep_answer_build(struct dep_ctx *c) DEP_MUST;
+
+#endif

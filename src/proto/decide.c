@@ -1,0 +1,293 @@
+/* The driver of the check matrix. The rows stand in matrix.def, what they do in check_*.c, what follows from them in answer.c. */
+#include "proto/decide.h"
+
+#include "base/id.h"
+#include "proto/ctx.h"
+
+#define C(id) (1u << DEP_COLUMN_##id)
+#define GRANTS (C(CLIENT_CREDENTIALS) | C(TOKEN_EXCHANGE))
+#define FORMS (GRANTS | C(INTROSPECT) | C(REVOKE))
+#define AUTHENTICATED (FORMS | C(FEED))
+#define ALL ((1u << DEP_COLUMNS) - 1)
+
+static const struct dep_check matrix[] = {
+#define DEP_CHECK_DEF(name, cite, columns, door, is_load, text) \
+    { #name, cite, text, columns, DEP_CLASS_##door, is_load, dep_check_##name },
+#include "proto/matrix.def"
+#undef DEP_CHECK_DEF
+};
+#define ROWS (sizeof(matrix) / sizeof(matrix[0]))
+_Static_assert(ROWS <= 64, "the trace has one bit per row");
+
+static const char *const column_names[DEP_COLUMNS] = {
+#define DEP_COLUMN(id, name, endpoint, path, method, grant_type, grant) name,
+#include "proto/column.def"
+#undef DEP_COLUMN
+};
+
+static const struct {
+    const char *path;
+    enum dep_endpoint endpoint;
+    enum dep_column column;
+} paths[] = {
+#define DEP_COLUMN(id, name, endpoint, path, method, grant_type, grant) { path, DEP_ENDPOINT_##endpoint, DEP_COLUMN_##id },
+#include "proto/column.def"
+#undef DEP_COLUMN
+};
+
+size_t dep_check_count(void)
+{
+    return ROWS;
+}
+
+struct dep_check_info dep_check_info(size_t i)
+{
+    DEP_ASSERT(i < ROWS);
+    return (struct dep_check_info){ matrix[i].name, matrix[i].cite, matrix[i].text, matrix[i].columns };
+}
+
+const char *dep_column_name(enum dep_column column)
+{
+    return column_names[column];
+}
+
+/* rfc8414#3.1 inserts the well-known part before the issuer's path; OpenID Connect also appends it. */
+static bool is_metadata_path(struct dep_str path, struct dep_str issuer_path)
+{
+    static const struct dep_str names[] = { DEP_STR_INIT("/.well-known/oauth-authorization-server"),
+                                            DEP_STR_INIT("/.well-known/openid-configuration") };
+
+    for (size_t i = 0; i < 2; i++)
+        if (dep_str_starts(path, names[i]) && dep_str_eq(dep_str_sub(path, names[i].len, path.len), issuer_path))
+            return true;
+    return issuer_path.len > 0 && dep_str_starts(path, issuer_path) &&
+           dep_str_eq(dep_str_sub(path, issuer_path.len, path.len), names[1]);
+}
+
+enum dep_endpoint dep_endpoint_of(struct dep_str path, struct dep_str issuer_path)
+{
+    if (is_metadata_path(path, issuer_path))
+        return DEP_ENDPOINT_METADATA;
+    if (!dep_str_starts(path, issuer_path))
+        return DEP_ENDPOINT_NONE;
+    path = dep_str_sub(path, issuer_path.len, path.len);
+    for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++)
+        if (paths[i].path != NULL && dep_str_eq_c(path, paths[i].path))
+            return paths[i].endpoint;
+    return DEP_ENDPOINT_NONE;
+}
+
+static enum dep_column column_of(enum dep_endpoint endpoint)
+{
+    for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++)
+        if (paths[i].endpoint == endpoint)
+            return paths[i].column;
+    return DEP_COLUMNS;
+}
+
+bool dep_ctx_peek(const struct dep_ctx *c, enum dep_fact_kind kind, struct dep_str id, const void **ret_value)
+{
+    for (size_t i = 0; i < c->facts->count; i++) {
+        const struct dep_fact *fact = &c->facts->items[i];
+
+        if (fact->need.kind == kind && dep_str_eq(fact->need.id, id)) {
+            *ret_value = fact->value;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool dep_ctx_fact(struct dep_ctx *c, enum dep_fact_kind kind, struct dep_str id, const void **ret_value)
+{
+    struct dep_decision *decision = c->decision;
+
+    *ret_value = NULL;
+    if (dep_ctx_peek(c, kind, id, ret_value))
+        return true;
+    for (size_t i = 0; i < decision->needs_count; i++)
+        if (decision->needs[i].kind == kind && dep_str_eq(decision->needs[i].id, id))
+            return false;
+    /* Bounded by what one request can name: see DEP_TARGETS_MAX and DEP_ACT_DEPTH_MAX. */
+    DEP_ASSERT(decision->needs_count < DEP_FACTS_MAX);
+    decision->needs[decision->needs_count++] = (struct dep_need){ kind, id };
+    return false;
+}
+
+bool dep_effect_gives(enum dep_effect_kind kind)
+{
+    return kind == DEP_EFFECT_ISSUE || kind == DEP_EFFECT_INSTRUCTION;
+}
+
+void dep_ctx_effect(struct dep_ctx *c, struct dep_effect effect)
+{
+    DEP_ASSERT(c->decision->effects_count < DEP_EFFECTS_MAX);
+    c->decision->effects[c->decision->effects_count++] = effect;
+}
+
+/* Only what takes authority away may follow from a refusal, and a used proof is not used by a request that failed. */
+static void keep_reducing_effects(struct dep_decision *decision)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < decision->effects_count; i++)
+        if (!dep_effect_gives(decision->effects[i].kind) && decision->effects[i].kind != DEP_EFFECT_REMEMBER)
+            decision->effects[kept++] = decision->effects[i];
+    decision->effects_count = kept;
+}
+
+static void refuse(struct dep_ctx *c, const struct dep_check *check, enum dep_err reason)
+{
+    struct dep_decision *decision = c->decision;
+    enum dep_class class = dep_err_class(reason);
+
+    decision->answer = DEP_ANSWER_REFUSAL;
+    decision->reason = reason;
+    decision->class = class == DEP_CLASS_DOOR ? check->door : class;
+    decision->check = check->name;
+    decision->has_token = false;
+    keep_reducing_effects(decision);
+    /* A nonce goes out with every refusal of a proof for want of one, and with no other answer. */
+    if (decision->class == DEP_CLASS_USE_DPOP_NONCE && c->policy->dpop.nonce != NULL) {
+        int64_t from = c->now > c->policy->fence ? c->now : c->policy->fence + 1;
+
+        decision->nonce = dep_nonce_make(c->arena, c->crypto, c->policy->dpop.nonce, from);
+    }
+}
+
+/* Runs the rows of the request's column. False: facts are missing. */
+static bool run_checks(struct dep_ctx *c)
+{
+    struct dep_decision *decision = c->decision;
+
+    for (size_t i = 0; i < ROWS; i++) {
+        const struct dep_check *check = &matrix[i];
+
+        if (!(check->columns & 1u << c->column))
+            continue;
+        if (decision->needs_count > 0 && !check->is_load)
+            return false;
+
+        struct dep_res res = check->run(c);
+
+        decision->checks_run |= UINT64_C(1) << i;
+        if (!dep_is_ok(res)) {
+            decision->needs_count = 0;
+            refuse(c, check, res.err);
+            return true;
+        }
+    }
+    return decision->needs_count == 0;
+}
+
+static struct dep_str make_id(struct dep_arena *arena, int64_t now, const unsigned char *random)
+{
+    struct dep_buf buf;
+
+    dep_buf_init_arena(&buf, arena, DEP_ULID_LEN);
+    dep_ulid_put(&buf, now * 1000, random);
+    return dep_buf_str(&buf);
+}
+
+static struct dep_str make_trace(struct dep_ctx *c)
+{
+    struct dep_buf buf;
+    unsigned char bits[8];
+
+    for (unsigned i = 0; i < 8; i++)
+        bits[i] = (unsigned char)(c->decision->checks_run >> (56 - 8 * i));
+    dep_buf_init_arena(&buf, c->arena, 64);
+    dep_buf_put_c(&buf, column_names[c->column]);
+    dep_buf_put_char(&buf, ':');
+    dep_buf_put_hex(&buf, bits, sizeof(bits));
+    return dep_buf_str(&buf);
+}
+
+static struct dep_str event_of(const struct dep_ctx *c, bool is_allowed)
+{
+    switch (c->column) {
+    case DEP_COLUMN_TOKEN:
+    case DEP_COLUMN_CLIENT_CREDENTIALS:
+        return is_allowed ? DEP_STR("token.issued") : DEP_STR("token.refused");
+    case DEP_COLUMN_TOKEN_EXCHANGE:
+        return is_allowed ? DEP_STR("token.exchanged") : DEP_STR("token.refused");
+    case DEP_COLUMN_INTROSPECT:
+        return is_allowed ? DEP_STR("token.introspected") : DEP_STR("introspection.refused");
+    case DEP_COLUMN_REVOKE:
+        return is_allowed ? DEP_STR("token.revoked") : DEP_STR("revocation.refused");
+    case DEP_COLUMN_FEED:
+        return is_allowed ? DEP_STR("feed.read") : DEP_STR("feed.refused");
+    case DEP_COLUMN_METADATA:
+    case DEP_COLUMN_JWKS:
+    case DEP_COLUMN_CHECKPOINT:
+    case DEP_COLUMNS:
+        break;
+    }
+    return is_allowed ? DEP_STR("document.read") : DEP_STR("document.refused");
+}
+
+/* The audit record of what was decided. */
+static void fill_record(struct dep_ctx *c)
+{
+    struct dep_decision *decision = c->decision;
+    struct dep_audit_record *record = &decision->record;
+    bool is_allowed = decision->answer != DEP_ANSWER_REFUSAL;
+
+    record->ts = c->now;
+    record->id = decision->id;
+    record->node = DEP_STR("as");
+    record->event = event_of(c, is_allowed);
+    record->is_allowed = is_allowed;
+    record->reason = decision->reason;
+    record->check = dep_str_c(decision->check);
+    record->trace = make_trace(c);
+    /* Only a client we know: what a stranger sends as client_id may be anything, a secret included. */
+    if (c->client != NULL)
+        record->client = c->client->id;
+    if (c->agent != NULL)
+        record->principal = c->agent->id;
+    record->method = c->request->method;
+    record->path = c->request->path;
+    record->peer = c->request->peer;
+    record->asked_scope = DEP_P(c, SCOPE);
+    record->asked_targets = c->targets_asked;
+    record->asked_targets_count = c->targets_asked_count;
+    if (decision->has_token)
+        record->token = &decision->token;
+    else if (c->subject.token.exp > 0)
+        record->token = &c->subject.token;
+}
+
+struct dep_res dep_decide(struct dep_arena *arena, struct dep_crypto *crypto, const struct dep_policy *policy,
+                          const struct dep_request *request, const struct dep_facts *facts, int64_t now,
+                          const unsigned char random[DEP_RANDOM_LEN], struct dep_decision *ret_decision)
+{
+    struct dep_ctx *c = DEP_NEW(arena, struct dep_ctx);
+
+    if (c == NULL)
+        return DEP_FAIL(ARENA_FULL);
+    *ret_decision = (struct dep_decision){ .answer = DEP_ANSWER_REFUSAL };
+    *c = (struct dep_ctx){
+        .arena = arena,
+        .crypto = crypto,
+        .policy = policy,
+        .request = request,
+        .facts = facts,
+        .decision = ret_decision,
+        .now = now,
+        .random = random,
+        .column = column_of(request->endpoint),
+    };
+    DEP_ASSERT(c->column < DEP_COLUMNS);
+    ret_decision->id = make_id(arena, now, random);
+    if (dep_str_is_absent(ret_decision->id))
+        return DEP_FAIL(ARENA_FULL);
+    if (!run_checks(c))
+        return DEP_OK;
+    if (ret_decision->check == NULL)
+        DEP_TRY(dep_answer_build(c));
+    ret_decision->column = c->column;
+    ret_decision->used_authorization = c->method == DEP_CLIENT_AUTH_BASIC;
+    fill_record(c);
+    return DEP_OK;
+}

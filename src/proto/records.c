@@ -1,0 +1,488 @@
+/* The records as JSON. One table per kind would hide how few members there are; each reader names its own instead, and
+ * `only()` refuses every member that no reader named. */
+#include "proto/records.h"
+
+#include "base/b64.h"
+#include "base/id.h"
+#include "base/url.h"
+#include "proto/scope.h"
+
+static const char *const state_names[] = { "active", "suspended", "banned" };
+static const char *const key_state_names[] = { "prepared", "active", "retired", "tainted" };
+static const char *const auth_names[] = { "none", "client_secret_basic", "client_secret_post", "private_key_jwt" };
+static const char *const revoked_names[] = { "agent", "client", "org", "task", "grant", "jti" };
+static const char *const grant_names[] = { "client_credentials", "urn:ietf:params:oauth:grant-type:token-exchange" };
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+static bool index_of(const char *const *names, size_t count, struct dep_str name, size_t *ret_index)
+{
+    for (size_t i = 0; i < count; i++)
+        if (dep_str_eq_c(name, names[i])) {
+            *ret_index = i;
+            return true;
+        }
+    return false;
+}
+
+const char *dep_state_name(enum dep_state state)
+{
+    return state_names[state];
+}
+
+const char *dep_key_state_name(enum dep_key_state state)
+{
+    return key_state_names[state];
+}
+
+const char *dep_client_auth_name(enum dep_client_auth method)
+{
+    return auth_names[method];
+}
+
+bool dep_client_auth_by_name(struct dep_str name, enum dep_client_auth *ret_method)
+{
+    size_t i;
+
+    if (!index_of(auth_names, COUNT(auth_names), name, &i))
+        return false;
+    *ret_method = (enum dep_client_auth)i;
+    return true;
+}
+
+const char *dep_revoked_kind_name(enum dep_revoked_kind kind)
+{
+    return revoked_names[kind];
+}
+
+bool dep_revoked_kind_by_name(struct dep_str name, enum dep_revoked_kind *ret_kind)
+{
+    size_t i;
+
+    if (!index_of(revoked_names, COUNT(revoked_names), name, &i))
+        return false;
+    *ret_kind = (enum dep_revoked_kind)i;
+    return true;
+}
+
+/* ---- reading ---- */
+
+/* An object whose members all stand in `names`, a list with blanks between. */
+static struct dep_res only(const struct dep_json *json, const char *names)
+{
+    if (json == NULL || json->type != DEP_JSON_OBJECT)
+        return DEP_FAIL(ADMIN_INPUT);
+    for (const struct dep_json *member = json->child; member != NULL; member = member->next)
+        if (!dep_scope_has(dep_str_c(names), member->name))
+            return DEP_FAIL(ADMIN_INPUT);
+    return DEP_OK;
+}
+
+/* A text that must not be blank; absent is allowed only when it is not required. null counts as absent. */
+static struct dep_res text(const struct dep_json *json, struct dep_str name, bool is_required, struct dep_str *ret_text)
+{
+    if (!dep_json_has(json, name))
+        return is_required ? DEP_FAIL(ADMIN_INPUT) : DEP_OK;
+    DEP_TRY(dep_json_str(dep_json_get(json, name), ret_text));
+    return dep_str_is_blank(*ret_text) || ret_text->len > 1024 ? DEP_FAIL(ADMIN_INPUT) : DEP_OK;
+}
+#define TEXT(name, required, out) text(json, DEP_STR(name), (required), (out))
+
+static struct dep_res number(const struct dep_json *json, struct dep_str name, int64_t *ret_value)
+{
+    if (!dep_json_has(json, name))
+        return DEP_OK;
+    return dep_json_int(dep_json_get(json, name), 0, DEP_JSON_TIME_MAX, ret_value);
+}
+#define NUMBER(name, out) number(json, DEP_STR(name), (out))
+
+static struct dep_res flag(const struct dep_json *json, struct dep_str name, bool *ret_value)
+{
+    return dep_json_has(json, name) ? dep_json_bool(dep_json_get(json, name), ret_value) : DEP_OK;
+}
+#define FLAG(name, out) flag(json, DEP_STR(name), (out))
+
+/* An array of single scopes, none twice. Absent: none. */
+static struct dep_res read_scopes(struct dep_arena *arena, const struct dep_json *array, struct dep_str **ret_scopes, size_t *ret_count)
+{
+    size_t count = 0;
+
+    if (array == NULL || array->type == DEP_JSON_NULL)
+        return DEP_OK;
+    if (array->type != DEP_JSON_ARRAY || array->count > DEP_SCOPES_MAX)
+        return DEP_FAIL(ADMIN_INPUT);
+
+    struct dep_str *scopes = DEP_NEW_ARRAY(arena, array->count, struct dep_str);
+
+    if (scopes == NULL)
+        return DEP_FAIL(ARENA_FULL);
+    for (const struct dep_json *item = array->child; item != NULL; item = item->next) {
+        DEP_TRY(dep_json_str(item, &scopes[count]));
+        DEP_TRY(dep_scope_check(scopes[count]));
+        if (dep_str_has(scopes[count], ' '))
+            return DEP_FAIL(SCOPE_SYNTAX);
+        for (size_t i = 0; i < count; i++)
+            if (dep_str_eq(scopes[i], scopes[count]))
+                return DEP_FAIL(ADMIN_INPUT);
+        count++;
+    }
+    *ret_scopes = scopes;
+    *ret_count = count;
+    return DEP_OK;
+}
+
+static struct dep_res check_resource_uri(struct dep_str uri)
+{
+    bool has_fragment = false;
+
+    DEP_TRY(dep_uri_check(uri, &has_fragment));
+    return has_fragment || uri.len > 512 ? DEP_FAIL(URL_SYNTAX) : DEP_OK;
+}
+
+static struct dep_res read_ceiling(struct dep_arena *arena, const struct dep_json *array, struct dep_agent *agent)
+{
+    if (array == NULL || array->type != DEP_JSON_ARRAY || array->count > 64)
+        return DEP_FAIL(ADMIN_INPUT);
+    agent->ceiling = DEP_NEW_ARRAY(arena, array->count, struct dep_right);
+    if (agent->ceiling == NULL)
+        return DEP_FAIL(ARENA_FULL);
+    for (const struct dep_json *json = array->child; json != NULL; json = json->next) {
+        struct dep_right right = { 0 };
+
+        DEP_TRY(only(json, "resource scopes"));
+        DEP_TRY(TEXT("resource", true, &right.resource));
+        DEP_TRY(check_resource_uri(right.resource));
+        DEP_TRY(read_scopes(arena, DEP_JSON_GET(json, "scopes"), &right.scopes, &right.scopes_count));
+        if (right.scopes_count == 0 || dep_agent_right(agent, right.resource) != NULL)
+            return DEP_FAIL(ADMIN_INPUT);
+        agent->ceiling[agent->ceiling_count++] = right;
+    }
+    return DEP_OK;
+}
+
+static struct dep_res read_agent_id(struct dep_str id)
+{
+    if (!dep_str_starts(id, DEP_STR("agent:")) || !dep_ulid_is_valid(dep_str_sub(id, 6, id.len)))
+        return DEP_FAIL(ADMIN_INPUT);
+    return DEP_OK;
+}
+
+struct dep_res dep_agent_read(struct dep_arena *arena, const struct dep_json *json, struct dep_agent *ret_agent)
+{
+    struct dep_agent agent = { 0 };
+    struct dep_str state = DEP_STR_ABSENT;
+    size_t index = 0;
+
+    DEP_TRY(only(json, "id name owner org agent_version purpose parent state created ceiling"));
+    DEP_TRY(TEXT("id", true, &agent.id));
+    DEP_TRY(read_agent_id(agent.id));
+    DEP_TRY(TEXT("name", true, &agent.name));
+    DEP_TRY(TEXT("owner", true, &agent.owner));
+    DEP_TRY(TEXT("org", true, &agent.org));
+    DEP_TRY(TEXT("agent_version", false, &agent.agent_version));
+    DEP_TRY(TEXT("purpose", false, &agent.purpose));
+    DEP_TRY(TEXT("parent", false, &agent.parent));
+    DEP_TRY(TEXT("state", false, &state));
+    if (!dep_str_is_absent(agent.parent))
+        DEP_TRY(read_agent_id(agent.parent));
+    if (!dep_str_is_absent(state) && !index_of(state_names, COUNT(state_names), state, &index))
+        return DEP_FAIL(ADMIN_INPUT);
+    if (agent.name.len > DEP_NAME_MAX || agent.owner.len > DEP_NAME_MAX || !dep_id_is_plain(agent.org, DEP_NAME_MAX))
+        return DEP_FAIL(ADMIN_INPUT);
+    agent.state = agent.effective_state = (enum dep_state)index;
+    DEP_TRY(NUMBER("created", &agent.created));
+    DEP_TRY(read_ceiling(arena, DEP_JSON_GET(json, "ceiling"), &agent));
+    *ret_agent = agent;
+    return DEP_OK;
+}
+
+static struct dep_res read_secrets(const struct dep_json *array, struct dep_client *client)
+{
+    if (array == NULL || array->type == DEP_JSON_NULL)
+        return DEP_OK;
+    if (array->type != DEP_JSON_ARRAY || array->count > DEP_SECRETS_LIVE)
+        return DEP_FAIL(ADMIN_INPUT);
+    for (const struct dep_json *json = array->child; json != NULL; json = json->next) {
+        struct dep_client_secret *secret = &client->secrets[client->secrets_count++];
+        struct dep_str hash = DEP_STR_ABSENT;
+
+        DEP_TRY(only(json, "sha256 created expires"));
+        DEP_TRY(TEXT("sha256", true, &hash));
+        DEP_TRY(dep_b64url_decode_exact(hash, secret->hash, sizeof(secret->hash)));
+        DEP_TRY(NUMBER("created", &secret->created));
+        DEP_TRY(NUMBER("expires", &secret->expires));
+    }
+    return DEP_OK;
+}
+
+static struct dep_res read_grants(const struct dep_json *array, unsigned *ret_grants)
+{
+    unsigned grants = 0;
+
+    if (array == NULL || array->type == DEP_JSON_NULL)
+        return DEP_OK;
+    if (array->type != DEP_JSON_ARRAY)
+        return DEP_FAIL(ADMIN_INPUT);
+    for (const struct dep_json *item = array->child; item != NULL; item = item->next) {
+        struct dep_str name;
+        size_t index;
+
+        DEP_TRY(dep_json_str(item, &name));
+        if (!index_of(grant_names, COUNT(grant_names), name, &index))
+            return DEP_FAIL(ADMIN_INPUT);
+        grants |= 1u << index;
+    }
+    *ret_grants = grants;
+    return DEP_OK;
+}
+
+/* What a client may be: an agent's with grants, or a resource server's without any. */
+static struct dep_res check_client(const struct dep_client *client)
+{
+    bool has_agent = !dep_str_is_absent(client->agent), has_resource = !dep_str_is_absent(client->resource);
+
+    if (!dep_ulid_is_valid(client->id) || client->name.len > DEP_NAME_MAX || has_agent == has_resource)
+        return DEP_FAIL(ADMIN_INPUT);
+    if (has_agent)
+        DEP_TRY(read_agent_id(client->agent));
+    else
+        DEP_TRY(check_resource_uri(client->resource));
+    if (has_resource && client->grants != 0)
+        return DEP_FAIL(ADMIN_INPUT);
+    if (!dep_str_is_absent(client->default_resource))
+        DEP_TRY(check_resource_uri(client->default_resource));
+    if (client->auth == DEP_CLIENT_AUTH_NONE)
+        return DEP_FAIL(ADMIN_INPUT);
+    return (client->auth == DEP_CLIENT_AUTH_PRIVATE_KEY_JWT) == dep_str_is_absent(client->jwks_json) ? DEP_FAIL(ADMIN_INPUT) : DEP_OK;
+}
+
+struct dep_res dep_client_read(struct dep_arena *arena, const struct dep_json *json, struct dep_client *ret_client)
+{
+    struct dep_client client = { .is_enabled = true };
+    struct dep_str auth = DEP_STR_ABSENT;
+
+    (void)arena;
+    DEP_TRY(only(json, "id name agent resource default_resource auth grants is_enabled needs_dpop may_introspect_any secrets jwks "
+                       "created"));
+    DEP_TRY(TEXT("id", true, &client.id));
+    DEP_TRY(TEXT("name", true, &client.name));
+    DEP_TRY(TEXT("agent", false, &client.agent));
+    DEP_TRY(TEXT("resource", false, &client.resource));
+    DEP_TRY(TEXT("default_resource", false, &client.default_resource));
+    DEP_TRY(TEXT("auth", true, &auth));
+    if (!dep_client_auth_by_name(auth, &client.auth))
+        return DEP_FAIL(ADMIN_INPUT);
+    DEP_TRY(read_grants(DEP_JSON_GET(json, "grants"), &client.grants));
+    DEP_TRY(FLAG("is_enabled", &client.is_enabled));
+    DEP_TRY(FLAG("needs_dpop", &client.needs_dpop));
+    DEP_TRY(FLAG("may_introspect_any", &client.may_introspect_any));
+    DEP_TRY(NUMBER("created", &client.created));
+    DEP_TRY(read_secrets(DEP_JSON_GET(json, "secrets"), &client));
+    if (dep_json_has(json, DEP_STR("jwks"))) {
+        if (DEP_JSON_GET(json, "jwks")->type != DEP_JSON_OBJECT)
+            return DEP_FAIL(JWKS_SYNTAX);
+        client.jwks_json = DEP_JSON_GET(json, "jwks")->raw;
+    }
+    DEP_TRY(check_client(&client));
+    *ret_client = client;
+    return DEP_OK;
+}
+
+struct dep_res dep_resource_read(struct dep_arena *arena, const struct dep_json *json, struct dep_resource *ret_resource)
+{
+    struct dep_resource resource = { .is_enabled = true };
+
+    DEP_TRY(only(json, "id name scopes default_scopes token_lifetime_s needs_dpop is_enabled created"));
+    DEP_TRY(TEXT("id", true, &resource.id));
+    DEP_TRY(check_resource_uri(resource.id));
+    DEP_TRY(TEXT("name", true, &resource.name));
+    DEP_TRY(read_scopes(arena, DEP_JSON_GET(json, "scopes"), &resource.scopes, &resource.scopes_count));
+    DEP_TRY(read_scopes(arena, DEP_JSON_GET(json, "default_scopes"), &resource.default_scopes, &resource.default_scopes_count));
+    DEP_TRY(NUMBER("token_lifetime_s", &resource.token_lifetime_s));
+    DEP_TRY(FLAG("needs_dpop", &resource.needs_dpop));
+    DEP_TRY(FLAG("is_enabled", &resource.is_enabled));
+    DEP_TRY(NUMBER("created", &resource.created));
+    /* Principals live in the same place as resources: the value of aud. No resource may look like one. */
+    if (resource.scopes_count == 0 || resource.name.len > DEP_NAME_MAX || dep_str_starts(resource.id, DEP_STR("agent:")) ||
+        dep_str_starts(resource.id, DEP_STR("client:")) || dep_str_starts(resource.id, DEP_STR("user:")))
+        return DEP_FAIL(ADMIN_INPUT);
+    *ret_resource = resource;
+    return DEP_OK;
+}
+
+struct dep_res dep_key_read(struct dep_arena *arena, const struct dep_json *json, struct dep_key *ret_key)
+{
+    struct dep_key key = { 0 };
+    struct dep_str alg = DEP_STR_ABSENT, state = DEP_STR_ABSENT;
+    size_t index;
+
+    (void)arena;
+    DEP_TRY(only(json, "kid alg state created retired der is_sealed"));
+    DEP_TRY(TEXT("kid", true, &key.kid));
+    DEP_TRY(TEXT("alg", true, &alg));
+    DEP_TRY(TEXT("state", true, &state));
+    /* An RSA key is longer than the texts that people write. */
+    DEP_TRY(dep_json_str(DEP_JSON_GET(json, "der"), &key.der));
+    DEP_TRY(NUMBER("created", &key.created));
+    DEP_TRY(NUMBER("retired", &key.retired));
+    DEP_TRY(FLAG("is_sealed", &key.is_sealed));
+    key.alg = dep_alg_by_name(alg);
+    if (key.alg == DEP_ALG_NONE || !index_of(key_state_names, COUNT(key_state_names), state, &index))
+        return DEP_FAIL(ADMIN_INPUT);
+    key.state = (enum dep_key_state)index;
+    *ret_key = key;
+    return DEP_OK;
+}
+
+struct dep_res dep_revocation_read(struct dep_arena *arena, const struct dep_json *json, struct dep_revocation *ret_entry)
+{
+    struct dep_revocation entry = { 0 };
+    struct dep_str kind = DEP_STR_ABSENT;
+
+    (void)arena;
+    DEP_TRY(only(json, "kind id before expires"));
+    DEP_TRY(TEXT("kind", true, &kind));
+    DEP_TRY(TEXT("id", true, &entry.id));
+    DEP_TRY(NUMBER("before", &entry.before));
+    DEP_TRY(NUMBER("expires", &entry.expires));
+    if (!dep_revoked_kind_by_name(kind, &entry.kind))
+        return DEP_FAIL(ADMIN_INPUT);
+    *ret_entry = entry;
+    return DEP_OK;
+}
+
+/* ---- writing ---- */
+
+static void write_scopes(struct dep_json_writer *writer, const char *name, const struct dep_str *scopes, size_t count)
+{
+    dep_json_name(writer, name);
+    dep_json_open(writer, '[');
+    for (size_t i = 0; i < count; i++)
+        dep_json_put_str(writer, scopes[i]);
+    dep_json_close(writer, ']');
+}
+
+void dep_agent_write(struct dep_json_writer *writer, const struct dep_agent *agent)
+{
+    dep_json_open(writer, '{');
+    dep_json_member(writer, "id", agent->id);
+    dep_json_member(writer, "name", agent->name);
+    dep_json_member(writer, "owner", agent->owner);
+    dep_json_member(writer, "org", agent->org);
+    dep_json_member(writer, "agent_version", agent->agent_version);
+    dep_json_member(writer, "purpose", agent->purpose);
+    dep_json_member(writer, "parent", agent->parent);
+    dep_json_member(writer, "state", dep_str_c(dep_state_name(agent->state)));
+    dep_json_member_int(writer, "created", agent->created);
+    dep_json_name(writer, "ceiling");
+    dep_json_open(writer, '[');
+    for (size_t i = 0; i < agent->ceiling_count; i++) {
+        dep_json_open(writer, '{');
+        dep_json_member(writer, "resource", agent->ceiling[i].resource);
+        write_scopes(writer, "scopes", agent->ceiling[i].scopes, agent->ceiling[i].scopes_count);
+        dep_json_close(writer, '}');
+    }
+    dep_json_close(writer, ']');
+    dep_json_close(writer, '}');
+}
+
+static void write_secrets(struct dep_json_writer *writer, const struct dep_client *client)
+{
+    dep_json_name(writer, "secrets");
+    dep_json_open(writer, '[');
+    for (size_t i = 0; i < client->secrets_count; i++) {
+        char text_of_hash[DEP_B64_ENCODED(DEP_SHA256_LEN)];
+        struct dep_buf buf;
+
+        dep_buf_init(&buf, text_of_hash, sizeof(text_of_hash));
+        dep_b64url_put(&buf, client->secrets[i].hash, DEP_SHA256_LEN);
+        dep_json_open(writer, '{');
+        dep_json_member(writer, "sha256", dep_buf_str(&buf));
+        dep_json_member_int(writer, "created", client->secrets[i].created);
+        dep_json_member_int(writer, "expires", client->secrets[i].expires);
+        dep_json_close(writer, '}');
+    }
+    dep_json_close(writer, ']');
+}
+
+void dep_client_write(struct dep_json_writer *writer, const struct dep_client *client, bool with_secrets)
+{
+    dep_json_open(writer, '{');
+    dep_json_member(writer, "id", client->id);
+    dep_json_member(writer, "name", client->name);
+    dep_json_member(writer, "agent", client->agent);
+    dep_json_member(writer, "resource", client->resource);
+    dep_json_member(writer, "default_resource", client->default_resource);
+    dep_json_member(writer, "auth", dep_str_c(dep_client_auth_name(client->auth)));
+    dep_json_name(writer, "grants");
+    dep_json_open(writer, '[');
+    for (size_t i = 0; i < COUNT(grant_names); i++)
+        if (client->grants & 1u << i)
+            dep_json_put_str(writer, dep_str_c(grant_names[i]));
+    dep_json_close(writer, ']');
+    dep_json_member_bool(writer, "is_enabled", client->is_enabled);
+    dep_json_member_bool(writer, "needs_dpop", client->needs_dpop);
+    dep_json_member_bool(writer, "may_introspect_any", client->may_introspect_any);
+    if (with_secrets && client->secrets_count > 0)
+        write_secrets(writer, client);
+    if (!dep_str_is_absent(client->jwks_json)) {
+        dep_json_name(writer, "jwks");
+        dep_json_put_raw(writer, client->jwks_json);
+    }
+    dep_json_member_int(writer, "created", client->created);
+    dep_json_close(writer, '}');
+}
+
+void dep_resource_write(struct dep_json_writer *writer, const struct dep_resource *resource)
+{
+    dep_json_open(writer, '{');
+    dep_json_member(writer, "id", resource->id);
+    dep_json_member(writer, "name", resource->name);
+    write_scopes(writer, "scopes", resource->scopes, resource->scopes_count);
+    write_scopes(writer, "default_scopes", resource->default_scopes, resource->default_scopes_count);
+    dep_json_member_int(writer, "token_lifetime_s", resource->token_lifetime_s);
+    dep_json_member_bool(writer, "needs_dpop", resource->needs_dpop);
+    dep_json_member_bool(writer, "is_enabled", resource->is_enabled);
+    dep_json_member_int(writer, "created", resource->created);
+    dep_json_close(writer, '}');
+}
+
+void dep_key_write(struct dep_json_writer *writer, const struct dep_key *key, bool with_secrets)
+{
+    dep_json_open(writer, '{');
+    dep_json_member(writer, "kid", key->kid);
+    dep_json_member(writer, "alg", dep_str_c(dep_alg_name(key->alg)));
+    dep_json_member(writer, "state", dep_str_c(dep_key_state_name(key->state)));
+    dep_json_member_int(writer, "created", key->created);
+    dep_json_member_int(writer, "retired", key->retired);
+    if (with_secrets)
+        dep_json_member(writer, "der", key->der);
+    dep_json_member_bool(writer, "is_sealed", key->is_sealed);
+    dep_json_close(writer, '}');
+}
+
+void dep_revocation_write(struct dep_json_writer *writer, const struct dep_revocation *entry)
+{
+    dep_json_open(writer, '{');
+    dep_json_member(writer, "kind", dep_str_c(dep_revoked_kind_name(entry->kind)));
+    dep_json_member(writer, "id", entry->id);
+    dep_json_member_int(writer, "before", entry->before);
+    dep_json_member_int(writer, "expires", entry->expires);
+    dep_json_close(writer, '}');
+}
+
+const struct dep_right *dep_agent_right(const struct dep_agent *agent, struct dep_str resource)
+{
+    for (size_t i = 0; i < agent->ceiling_count; i++)
+        if (dep_str_eq(agent->ceiling[i].resource, resource))
+            return &agent->ceiling[i];
+    return NULL;
+}
+
+bool dep_right_has(const struct dep_right *right, struct dep_str scope)
+{
+    for (size_t i = 0; i < right->scopes_count; i++)
+        if (dep_str_eq(right->scopes[i], scope))
+            return true;
+    return false;
+}

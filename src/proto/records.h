@@ -1,0 +1,142 @@
+/* The records deputy keeps: agents, clients, resources, keys, revocations, as C values and as JSON bodies of the store.
+ *
+ * Reading is strict: an unknown member, a wrong type, or a blank where a value belongs is refused. "Blank" never means "any". */
+#ifndef DEP_PROTO_RECORDS_H
+#define DEP_PROTO_RECORDS_H
+
+#include "base/json.h"
+#include "jose/jwk.h"
+
+/* Typed principal ids: "agent:" + ULID, "client:" + client_id, "user:" + …; at most this long. */
+#define DEP_PRINCIPAL_MAX 160u
+#define DEP_NAME_MAX 200u
+#define DEP_SCOPES_MAX 64u
+#define DEP_SECRETS_LIVE 2u
+
+enum dep_state { DEP_STATE_ACTIVE, DEP_STATE_SUSPENDED, DEP_STATE_BANNED };
+/* "active", "suspended", "banned". Static. */
+const char *dep_state_name(enum dep_state state);
+
+/* Scopes that somebody may have at a resource. */
+struct dep_right {
+    struct dep_str resource; /* the resource's URI */
+    struct dep_str *scopes;
+    size_t scopes_count;
+};
+
+struct dep_agent {
+    struct dep_str id; /* "agent:" + ULID; never recycled */
+    struct dep_str name, owner, org; /* never blank */
+    struct dep_str agent_version, purpose; /* absent or text */
+    struct dep_str parent; /* another agent's id; absent at the top */
+    enum dep_state state;
+    int64_t created;
+    struct dep_right *ceiling;
+    size_t ceiling_count;
+    /* Set by the snapshot, not stored: the worst state of this agent and everybody above it. */
+    enum dep_state effective_state;
+};
+
+enum dep_client_auth {
+    DEP_CLIENT_AUTH_NONE,
+    DEP_CLIENT_AUTH_BASIC, /* client_secret_basic */
+    DEP_CLIENT_AUTH_POST,  /* client_secret_post */
+    DEP_CLIENT_AUTH_PRIVATE_KEY_JWT
+};
+/* The registered names. Static; by_name gives false for an unknown one. */
+const char *dep_client_auth_name(enum dep_client_auth method);
+bool dep_client_auth_by_name(struct dep_str name, enum dep_client_auth *ret_method);
+
+struct dep_client_secret {
+    unsigned char hash[DEP_SHA256_LEN]; /* of the secret's text */
+    int64_t created;
+    int64_t expires; /* 0: never */
+};
+
+#define DEP_GRANT_CLIENT_CREDENTIALS (1u << 0)
+#define DEP_GRANT_TOKEN_EXCHANGE (1u << 1)
+
+struct dep_client {
+    struct dep_str id;       /* a ULID: the OAuth client_id; the principal is "client:" + id */
+    struct dep_str name;
+    struct dep_str agent;    /* the agent this client acts for; absent for a resource server's client */
+    struct dep_str resource; /* a resource server's client: the resource it guards; absent otherwise */
+    struct dep_str default_resource; /* used when a request names none; absent: none */
+    enum dep_client_auth auth;
+    unsigned grants;         /* DEP_GRANT_ bits */
+    bool is_enabled;
+    bool needs_dpop;         /* dpop_bound_access_tokens (rfc9449#5.2) */
+    bool may_introspect_any;
+    struct dep_client_secret secrets[DEP_SECRETS_LIVE];
+    size_t secrets_count;
+    struct dep_str jwks_json; /* private_key_jwt: the registered JWK Set; absent otherwise */
+    int64_t created;
+    /* Set by the snapshot, not stored. */
+    const struct dep_jwks *jwks;
+};
+
+struct dep_resource {
+    struct dep_str id;   /* an absolute URI without fragment: the value of aud */
+    struct dep_str name;
+    struct dep_str *scopes;
+    size_t scopes_count;
+    struct dep_str *default_scopes; /* granted when a request names none; may be empty: then the whole ceiling */
+    size_t default_scopes_count;
+    int64_t token_lifetime_s; /* 0: the server's */
+    bool needs_dpop;
+    bool is_enabled;
+    int64_t created;
+};
+
+enum dep_key_state { DEP_KEY_PREPARED, DEP_KEY_ACTIVE, DEP_KEY_RETIRED, DEP_KEY_TAINTED };
+const char *dep_key_state_name(enum dep_key_state state);
+
+struct dep_key {
+    struct dep_str kid;  /* the key's thumbprint */
+    enum dep_alg alg;
+    enum dep_key_state state; /* prepared, active and retired are in the JWKS; tainted verifies nothing */
+    int64_t created;
+    int64_t retired;     /* when it stopped signing; 0 while it has not */
+    struct dep_str der;  /* base64url: PKCS#8, sealed when `is_sealed` */
+    bool is_sealed;
+};
+
+enum dep_revoked_kind {
+    DEP_REVOKED_AGENT,
+    DEP_REVOKED_CLIENT,
+    DEP_REVOKED_ORG,
+    DEP_REVOKED_TASK,
+    DEP_REVOKED_GRANT,
+    DEP_REVOKED_JTI,
+    DEP_REVOKED_KINDS
+};
+const char *dep_revoked_kind_name(enum dep_revoked_kind kind);
+bool dep_revoked_kind_by_name(struct dep_str name, enum dep_revoked_kind *ret_kind);
+
+/* Tokens that name `id` as `kind` anywhere in their lineage and were issued at or before `before` are dead; for a jti, whenever
+ * they were issued. */
+struct dep_revocation {
+    enum dep_revoked_kind kind;
+    struct dep_str id;
+    int64_t before;  /* Unix seconds, inclusive */
+    int64_t expires; /* when no such token can be alive any more */
+};
+
+/* Bodies. Slices in the result point into `json`'s text and the arena. Failures: a JSON reason or DEP_ERR_ADMIN_INPUT. */
+DEP_MUST struct dep_res dep_agent_read(struct dep_arena *arena, const struct dep_json *json, struct dep_agent *ret_agent);
+DEP_MUST struct dep_res dep_client_read(struct dep_arena *arena, const struct dep_json *json, struct dep_client *ret_client);
+DEP_MUST struct dep_res dep_resource_read(struct dep_arena *arena, const struct dep_json *json, struct dep_resource *ret_resource);
+DEP_MUST struct dep_res dep_key_read(struct dep_arena *arena, const struct dep_json *json, struct dep_key *ret_key);
+DEP_MUST struct dep_res dep_revocation_read(struct dep_arena *arena, const struct dep_json *json, struct dep_revocation *ret_entry);
+/* As objects. `with_secrets` false leaves out hashes and key material: the admin API's view. */
+void dep_agent_write(struct dep_json_writer *writer, const struct dep_agent *agent);
+void dep_client_write(struct dep_json_writer *writer, const struct dep_client *client, bool with_secrets);
+void dep_resource_write(struct dep_json_writer *writer, const struct dep_resource *resource);
+void dep_key_write(struct dep_json_writer *writer, const struct dep_key *key, bool with_secrets);
+void dep_revocation_write(struct dep_json_writer *writer, const struct dep_revocation *entry);
+
+/* The agent's right at a resource, or NULL. */
+const struct dep_right *dep_agent_right(const struct dep_agent *agent, struct dep_str resource);
+bool dep_right_has(const struct dep_right *right, struct dep_str scope);
+
+#endif

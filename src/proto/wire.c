@@ -1,0 +1,207 @@
+/* Answers on the wire (RFC 6749 section 5, RFC 7662 section 2.2, RFC 9449 section 8, RFC 9457). */
+#include "proto/wire.h"
+
+#define BODY_BYTES_MAX 1024u
+/* A name, not an address: `deputy explain <slug>` resolves it without a network. */
+#define PROBLEM_BASE "urn:deputy:error:"
+
+static const struct dep_wire wires[DEP_CLASS_COUNT] = {
+#define DEP_WIRE(class, status, error, slug, is_retriable) \
+    [DEP_CLASS_##class] = { DEP_CLASS_##class, status, error, slug, is_retriable },
+#include "proto/wire.def"
+#undef DEP_WIRE
+};
+
+const struct dep_wire *dep_wire_of(enum dep_class class)
+{
+    DEP_ASSERT((unsigned)class < DEP_CLASS_COUNT && wires[class].status != 0);
+    return &wires[class];
+}
+
+void dep_wire_header(struct dep_wire_answer *answer, const char *name, struct dep_str value)
+{
+    DEP_ASSERT(answer->headers_count < DEP_WIRE_HEADERS_MAX);
+    answer->headers[answer->headers_count++] = (struct dep_header){ dep_str_c(name), value };
+}
+
+/* Who failed to authenticate, or to show a good token, learns no more than that: anything finer is an oracle. */
+struct dep_str dep_wire_description(enum dep_err reason, enum dep_class class)
+{
+    if (class == DEP_CLASS_INVALID_CLIENT)
+        return DEP_STR("client authentication failed; check client_id, method and secret, or sign a fresh assertion whose aud is the "
+                       "issuer alone");
+    if (class == DEP_CLASS_INVALID_TOKEN)
+        return DEP_STR("the access token is expired, revoked, malformed, or not valid for this resource");
+    return dep_str_c(dep_err_text(reason));
+}
+
+static void common_headers(struct dep_wire_answer *answer, const char *type, struct dep_str id)
+{
+    dep_wire_header(answer, "Content-Type", dep_str_c(type));
+    dep_wire_header(answer, "Cache-Control", DEP_STR("no-store"));
+    if (!dep_str_is_absent(id))
+        dep_wire_header(answer, "Deputy-Decision", id);
+}
+
+static void retry_header(struct dep_arena *arena, struct dep_wire_answer *answer, int64_t retry_after_s)
+{
+    struct dep_buf buf;
+
+    dep_buf_init_arena(&buf, arena, 24);
+    dep_buf_put_int(&buf, retry_after_s > 0 ? retry_after_s : 1);
+    if (!buf.has_failed)
+        dep_wire_header(answer, "Retry-After", dep_buf_str(&buf));
+}
+
+static struct dep_res error_body(struct dep_arena *arena, enum dep_err reason, enum dep_class class, struct dep_str id,
+                                 struct dep_wire_answer *answer)
+{
+    struct dep_json_writer writer;
+    struct dep_buf body, text;
+
+    dep_buf_init_arena(&body, arena, BODY_BYTES_MAX);
+    dep_buf_init_arena(&text, arena, BODY_BYTES_MAX / 2);
+    dep_put_error_text(&text, dep_wire_description(reason, class));
+    dep_json_begin(&writer, &body);
+    dep_json_open(&writer, '{');
+    dep_json_member(&writer, "error", dep_str_c(dep_wire_of(class)->error));
+    dep_json_member(&writer, "error_description", dep_buf_str(&text));
+    dep_json_member(&writer, "decision", id);
+    dep_json_close(&writer, '}');
+    if (body.has_failed || text.has_failed)
+        return DEP_FAIL(ARENA_FULL);
+    answer->body = dep_buf_str(&body);
+    return DEP_OK;
+}
+
+static struct dep_res write_refusal(struct dep_arena *arena, const struct dep_decision *decision, struct dep_wire_answer *answer)
+{
+    const struct dep_wire *wire = dep_wire_of(decision->class);
+
+    answer->status = wire->status;
+    if (wire->error == NULL) { /* rfc7662#2.2: inactive, and not a word more */
+        answer->body = DEP_STR("{\"active\":false}");
+        return DEP_OK;
+    }
+    if (decision->class == DEP_CLASS_INVALID_CLIENT && decision->used_authorization)
+        dep_wire_header(answer, "WWW-Authenticate", DEP_STR("Basic realm=\"deputy\""));
+    if (decision->class == DEP_CLASS_METHOD)
+        dep_wire_header(answer, "Allow", decision->column == DEP_COLUMN_FEED || decision->column < DEP_COLUMN_TOKEN ? DEP_STR("GET")
+                                                                                                             : DEP_STR("POST"));
+    if (!dep_str_is_absent(decision->nonce))
+        dep_wire_header(answer, "DPoP-Nonce", decision->nonce);
+    if (wire->status == 429 || wire->status == 503)
+        retry_header(arena, answer, decision->retry_after_s);
+    return error_body(arena, decision->reason, decision->class, decision->id, answer);
+}
+
+static struct dep_res write_token(struct dep_arena *arena, const struct dep_decision *decision, struct dep_str jwt,
+                                  struct dep_wire_answer *answer)
+{
+    const struct dep_token *token = &decision->token;
+    struct dep_json_writer writer;
+    struct dep_buf body;
+
+    dep_buf_init_arena(&body, arena, jwt.len + token->scope.len + BODY_BYTES_MAX / 2);
+    dep_json_begin(&writer, &body);
+    dep_json_open(&writer, '{');
+    dep_json_member(&writer, "access_token", jwt);
+    dep_json_member(&writer, "token_type", dep_str_is_absent(token->jkt) ? DEP_STR("Bearer") : DEP_STR("DPoP"));
+    dep_json_member_int(&writer, "expires_in", token->exp - token->iat);
+    dep_json_member(&writer, "scope", token->scope);
+    if (decision->is_exchange)
+        dep_json_member(&writer, "issued_token_type", DEP_STR("urn:ietf:params:oauth:token-type:access_token"));
+    dep_json_close(&writer, '}');
+    if (body.has_failed)
+        return DEP_FAIL(ARENA_FULL);
+    answer->body = dep_buf_str(&body);
+    return DEP_OK;
+}
+
+/* The token's claims with "active" in front (rfc7662#2.2, rfc9449#6.2). */
+static struct dep_res write_active(struct dep_arena *arena, const struct dep_decision *decision, struct dep_wire_answer *answer)
+{
+    struct dep_json_writer writer;
+    struct dep_buf claims, body;
+
+    dep_buf_init_arena(&claims, arena, 8192);
+    dep_json_begin(&writer, &claims);
+    dep_token_write(&writer, &decision->token);
+    dep_buf_init_arena(&body, arena, claims.len + 64);
+    dep_buf_put(&body, DEP_STR("{\"active\":true,\"token_type\":"));
+    dep_buf_put(&body, dep_str_is_absent(decision->token.jkt) ? DEP_STR("\"Bearer\",") : DEP_STR("\"DPoP\","));
+    dep_buf_put(&body, dep_str_sub(dep_buf_str(&claims), 1, claims.len));
+    if (claims.has_failed || body.has_failed)
+        return DEP_FAIL(ARENA_FULL);
+    answer->body = dep_buf_str(&body);
+    return DEP_OK;
+}
+
+struct dep_res dep_wire_write(struct dep_arena *arena, const struct dep_decision *decision, struct dep_str jwt,
+                              struct dep_wire_answer *ret_answer)
+{
+    *ret_answer = (struct dep_wire_answer){ .status = 200, .body = DEP_STR("") };
+    common_headers(ret_answer, "application/json", decision->id);
+    switch (decision->answer) {
+    case DEP_ANSWER_REFUSAL:
+        return write_refusal(arena, decision, ret_answer);
+    case DEP_ANSWER_TOKEN:
+        return write_token(arena, decision, jwt, ret_answer);
+    case DEP_ANSWER_ACTIVE:
+        return write_active(arena, decision, ret_answer);
+    case DEP_ANSWER_EMPTY:
+        return DEP_OK;
+    case DEP_ANSWER_DOCUMENT:
+    case DEP_ANSWER_FEED:
+        break;
+    }
+    DEP_ASSERT(!"the shell has this answer's body");
+    return DEP_FAIL(BUF_FULL);
+}
+
+struct dep_res dep_wire_refuse(struct dep_arena *arena, enum dep_err reason, struct dep_str id, int64_t retry_after_s,
+                               struct dep_wire_answer *ret_answer)
+{
+    struct dep_decision decision = {
+        .answer = DEP_ANSWER_REFUSAL,
+        .reason = reason,
+        .class = dep_err_class(reason) == DEP_CLASS_DOOR ? DEP_CLASS_INVALID_REQUEST : dep_err_class(reason),
+        .column = DEP_COLUMN_TOKEN,
+        .id = id,
+        .retry_after_s = retry_after_s,
+    };
+
+    return dep_wire_write(arena, &decision, DEP_STR_ABSENT, ret_answer);
+}
+
+struct dep_res dep_wire_problem(struct dep_arena *arena, enum dep_err reason, struct dep_str detail, struct dep_str id,
+                                struct dep_wire_answer *ret_answer)
+{
+    enum dep_class class = dep_err_class(reason);
+    const struct dep_wire *wire = dep_wire_of(class == DEP_CLASS_DOOR ? DEP_CLASS_INVALID_REQUEST : class);
+    struct dep_json_writer writer;
+    struct dep_buf body, type;
+
+    *ret_answer = (struct dep_wire_answer){ .status = wire->status };
+    common_headers(ret_answer, "application/problem+json", id);
+    if (wire->status == 429 || wire->status == 503)
+        retry_header(arena, ret_answer, 1);
+    dep_buf_init_arena(&type, arena, 128);
+    dep_buf_put_c(&type, PROBLEM_BASE);
+    dep_buf_put_c(&type, wire->slug);
+    dep_buf_init_arena(&body, arena, 2 * BODY_BYTES_MAX);
+    dep_json_begin(&writer, &body);
+    dep_json_open(&writer, '{');
+    dep_json_member(&writer, "type", dep_buf_str(&type));
+    dep_json_member(&writer, "title", dep_str_c(dep_class_text(wire->class)));
+    dep_json_member_int(&writer, "status", wire->status);
+    dep_json_member(&writer, "detail", dep_str_is_absent(detail) ? dep_str_c(dep_err_text(reason)) : detail);
+    dep_json_member(&writer, "code", dep_str_c(dep_err_name(reason)));
+    dep_json_member_bool(&writer, "is_retriable", wire->is_retriable);
+    dep_json_member(&writer, "trace_id", id);
+    dep_json_close(&writer, '}');
+    if (body.has_failed || type.has_failed)
+        return DEP_FAIL(ARENA_FULL);
+    ret_answer->body = dep_buf_str(&body);
+    return DEP_OK;
+}
