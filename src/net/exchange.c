@@ -304,6 +304,8 @@ static enum MHD_Result queue_answer(struct dep_net_entry *entry)
     entry->response = NULL;
     if (response == NULL)
         return MHD_NO;
+    if (!entry->is_closing && atomic_load_explicit(&entry->server->is_quiet, memory_order_relaxed))
+        (void)MHD_add_response_header(response, "Connection", "close");
 
     enum MHD_Result result = MHD_queue_response(entry->mhd, (unsigned)entry->status, response);
 
@@ -463,13 +465,13 @@ struct MHD_Response *dep_net_response(const struct dep_net_answer *answer)
 void dep_net_reply(struct dep_net_exchange *exchange, const struct dep_net_answer *answer)
 {
     struct dep_net_entry *entry = (struct dep_net_entry *)(void *)exchange;
-    struct dep_net_answer full = *answer;
     struct MHD_Connection *mhd = entry->mhd;
 
-    full.close = full.close || atomic_load_explicit(&entry->server->is_quiet, memory_order_relaxed);
+    /* Nothing of the server is touched here: an abandoned exchange outlives it. */
     DEP_ASSERT(entry->response == NULL);
-    entry->response = dep_net_response(&full);
-    entry->status = full.status;
+    entry->response = dep_net_response(answer);
+    entry->status = answer->status;
+    entry->is_closing = answer->close;
 
     int state = atomic_load_explicit(&entry->state, memory_order_acquire);
 

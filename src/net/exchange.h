@@ -48,6 +48,7 @@ struct dep_net_entry {
     atomic_uint references; /* the connection, and once abandoned whoever still owes the reply */
     struct MHD_Response *response;
     int status;
+    bool is_closing;
     const char *raw_target; /* where the target stood in the library's buffer; for the layout check */
     bool is_begun;
     bool is_handed;

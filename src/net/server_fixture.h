@@ -31,6 +31,8 @@ struct fixture {
     pthread_cond_t changed;
     struct dep_net_exchange *later[LATER_MAX];
     unsigned later_count;
+    struct dep_net_exchange *held[64];
+    unsigned held_count;
     bool is_over;
     pthread_t thread;
 };
@@ -100,6 +102,7 @@ static inline void handle(void *context, struct dep_net_exchange *exchange)
     } else if (dep_str_eq_c(exchange->path, "/hold")) {
         dep_net_defer(exchange);
         pthread_mutex_lock(&f->lock);
+        f->held[f->held_count++] = exchange;
         pthread_cond_broadcast(&f->changed);
         pthread_mutex_unlock(&f->lock);
     } else if (dep_str_eq_c(exchange->path, "/early")) {
