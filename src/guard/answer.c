@@ -1,0 +1,97 @@
+/* Refusals: class -> status, code, challenge.
+ *
+ * Invariants:
+ *  (1) Guard trouble is 503, never 401: a client that is sent to log in again cannot mend it (G11).
+ *  (2) One WWW-Authenticate line (G6). Bearer first, then DPoP, with the same error, scope and metadata in both. Errors that are
+ *      about a proof have a DPoP challenge alone: they mean nothing under Bearer, and clients look for a single one
+ *      before they retry with the nonce.
+ *  (3) The text says the class, never the row: which of several faults was found first is nobody's business (A67). */
+#include "guard/answer.h"
+
+#define CHALLENGE_MAX 2048u
+#define RETRY_AFTER_S 1
+
+enum challenge { CHALLENGE_NONE, CHALLENGE_BOTH, CHALLENGE_DPOP };
+
+static const struct shape {
+    enum dep_class class;
+    int status;
+    const char *error; /* NULL: none on the wire */
+    const char *title;
+    enum challenge challenge;
+} shapes[] = {
+    { DEP_CLASS_NO_TOKEN, 401, NULL, "Unauthorized", CHALLENGE_BOTH }, /* rfc6750#3.1: no error code */
+    { DEP_CLASS_INVALID_TOKEN, 401, "invalid_token", "Unauthorized", CHALLENGE_BOTH },
+    { DEP_CLASS_INVALID_DPOP_PROOF, 401, "invalid_dpop_proof", "Unauthorized", CHALLENGE_DPOP },
+    { DEP_CLASS_USE_DPOP_NONCE, 401, "use_dpop_nonce", "Unauthorized", CHALLENGE_DPOP },
+    { DEP_CLASS_INSUFFICIENT_SCOPE, 403, "insufficient_scope", "Forbidden", CHALLENGE_BOTH },
+    { DEP_CLASS_INVALID_REQUEST, 400, "invalid_request", "Bad Request", CHALLENGE_BOTH },
+    { DEP_CLASS_TOO_LARGE, 400, "invalid_request", "Bad Request", CHALLENGE_BOTH },
+    { DEP_CLASS_RATE_LIMITED, 429, NULL, "Too Many Requests", CHALLENGE_NONE },
+};
+static const struct shape trouble = { DEP_CLASS_UNAVAILABLE, 503, NULL, "Service Unavailable", CHALLENGE_NONE };
+
+static const struct shape *shape_of(enum dep_class class)
+{
+    for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++)
+        if (shapes[i].class == class)
+            return &shapes[i];
+    return &trouble;
+}
+
+static void put_challenges(struct dep_buf *buf, const struct dep_guard_policy *policy, const struct shape *shape)
+{
+    struct dep_challenge challenge = {
+        .scheme = "Bearer",
+        .error = dep_str_c(shape->error),
+        .error_description = shape->error == NULL ? DEP_STR_ABSENT : dep_str_c(dep_class_text(shape->class)),
+        .scope = dep_str_is_blank(policy->scopes) ? DEP_STR_ABSENT : policy->scopes,
+        .resource_metadata = policy->resource_metadata,
+    };
+
+    if (shape->challenge == CHALLENGE_BOTH && !policy->needs_dpop)
+        dep_challenge_put(buf, &challenge);
+    challenge.scheme = "DPoP";
+    challenge.algs = DEP_STR("ES256 EdDSA");
+    dep_challenge_put(buf, &challenge);
+}
+
+void dep_guard_answer(struct dep_arena *arena, struct dep_crypto *crypto, const struct dep_guard_policy *policy, int64_t now,
+                      struct dep_guard_decision *decision)
+{
+    const struct shape *shape = shape_of(decision->class);
+
+    decision->status = shape->status;
+    decision->error = dep_str_c(shape->error);
+    decision->www_authenticate = DEP_STR_ABSENT;
+    decision->dpop_nonce = DEP_STR_ABSENT;
+    decision->retry_after_s = shape->status == 503 || shape->status == 429 ? RETRY_AFTER_S : 0;
+    if (shape->challenge != CHALLENGE_NONE) {
+        struct dep_buf buf;
+
+        dep_buf_init_arena(&buf, arena, CHALLENGE_MAX);
+        put_challenges(&buf, policy, shape);
+        decision->www_authenticate = dep_buf_str(&buf);
+    }
+    if (shape->class == DEP_CLASS_USE_DPOP_NONCE)
+        decision->dpop_nonce = dep_nonce_make(arena, crypto, policy->dpop.nonce, now);
+}
+
+void dep_guard_put_body(struct dep_buf *buf, const struct dep_guard_decision *decision)
+{
+    const struct shape *shape = shape_of(decision->class);
+    struct dep_json_writer writer;
+
+    dep_json_begin(&writer, buf);
+    dep_json_open(&writer, '{');
+    dep_json_member(&writer, "type", DEP_STR("about:blank"));
+    dep_json_member(&writer, "title", dep_str_c(shape->title));
+    dep_json_member_int(&writer, "status", shape->status);
+    dep_json_member(&writer, "detail", dep_str_c(dep_class_text(shape->class)));
+    if (shape->error != NULL) {
+        dep_json_member(&writer, "error", dep_str_c(shape->error));
+        dep_json_member(&writer, "error_description", dep_str_c(dep_class_text(shape->class)));
+    }
+    dep_json_member(&writer, "decision", dep_str(decision->id, sizeof(decision->id)));
+    dep_json_close(&writer, '}');
+}

@@ -1,0 +1,123 @@
+/* Which request the proxy asks about. */
+#include "guard/metadata.h"
+#include "guard/origin.h"
+#include "test/unit.h"
+
+static struct dep_res read_one(enum dep_guard_adapter adapter, const char *method, const char *target, struct dep_str *ret_path)
+{
+    const bool is_nginx = adapter == DEP_GUARD_AUTH_REQUEST;
+    const struct dep_header headers[] = {
+        { is_nginx ? DEP_STR("x-original-method") : DEP_STR("x-forwarded-method"), dep_str_c(method) },
+        { is_nginx ? DEP_STR("X-ORIGINAL-URL") : DEP_STR("X-Forwarded-URI"), dep_str_c(target) },
+    };
+    const struct dep_guard_request request = { adapter, headers, DEP_COUNT(headers) };
+    struct dep_guard_headers read;
+    struct dep_str got;
+
+    dep_guard_headers_read(&request, &read);
+    DEP_TRY(dep_guard_headers_once(&read));
+    return dep_guard_origin(&read, adapter, &got, ret_path);
+}
+
+DEP_TEST(paths)
+{
+    static const struct {
+        const char *method, *target, *path; /* path NULL: refused */
+    } cases[] = {
+        { "GET", "/mcp", "/mcp" },
+        { "GET", "/mcp?a=/b#c", "/mcp" },
+        { "GET", "https://evil.example/mcp?x", "/mcp" },
+        { "GET", "http://evil.example:81/a/b", "/a/b" },
+        { "GET", "https://api.example//mcp", "//mcp" },
+        { "GET", "//mcp", "//mcp" },
+        { "PROPFIND", "/", "/" },
+        { "get", "/", "/" }, /* another method than GET: the proof's htm decides */
+        { "GET", "", NULL },
+        { "GET", "mcp", NULL },
+        { "GET", "https://api.example", NULL },
+        { "GET", "*", NULL },
+        { "GET", "/a b", NULL },
+        { "GET", "/a\tb", NULL },
+        { "GET", "/a\x7f", NULL },
+        { "GET", "ftp://h/a", NULL },
+        { "", "/mcp", NULL },
+        { "GET POST", "/mcp", NULL },
+        { "G\"T", "/mcp", NULL },
+        { "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "/mcp", NULL },
+    };
+
+    for (size_t i = 0; i < DEP_COUNT(cases); i++)
+        for (unsigned adapter = 0; adapter < DEP_GUARD_ADAPTERS; adapter++) {
+            struct dep_str path = DEP_STR_ABSENT;
+
+            if (cases[i].path == NULL) {
+                DEP_CHECK_FAIL(t, read_one((enum dep_guard_adapter)adapter, cases[i].method, cases[i].target, &path), GUARD_ORIGIN);
+                continue;
+            }
+            DEP_CHECK_OK(t, read_one((enum dep_guard_adapter)adapter, cases[i].method, cases[i].target, &path));
+            DEP_CHECK_STR(t, path, cases[i].path);
+        }
+}
+
+DEP_TEST(metadata_urls)
+{
+    static const struct {
+        const char *resource, *url; /* url NULL: refused */
+    } cases[] = {
+        { "https://api.example/mcp", "https://api.example/.well-known/oauth-protected-resource/mcp" },
+        { "https://api.example/a/b", "https://api.example/.well-known/oauth-protected-resource/a/b" },
+        { "https://api.example", "https://api.example/.well-known/oauth-protected-resource" },
+        { "https://api.example/", "https://api.example/.well-known/oauth-protected-resource" },
+        { "https://api.example/mcp?x=1", NULL },
+        { "https://api.example/mcp#x", NULL },
+        { "https://u@api.example/mcp", NULL },
+        { "urn:x:y", NULL },
+    };
+
+    for (size_t i = 0; i < DEP_COUNT(cases); i++) {
+        char memory[256];
+        struct dep_buf buf;
+
+        dep_buf_init(&buf, memory, sizeof(memory));
+
+        struct dep_res res = dep_guard_metadata_url(&buf, DEP_STR("https://api.example"), dep_str_c(cases[i].resource));
+
+        DEP_CHECK(t, dep_is_ok(res) == (cases[i].url != NULL));
+        if (cases[i].url != NULL)
+            DEP_CHECK_STR(t, dep_buf_str(&buf), cases[i].url);
+    }
+}
+
+DEP_TEST(metadata_documents)
+{
+    struct dep_guard_metadata metadata = { .resource = DEP_STR("https://api.example/mcp"), .issuer = DEP_STR("https://as.example") };
+    char memory[1024];
+    struct dep_buf buf;
+
+    dep_buf_init(&buf, memory, sizeof(memory));
+    dep_guard_metadata_put(&buf, &metadata);
+    DEP_CHECK_STR(t, dep_buf_str(&buf),
+                  "{\"resource\":\"https://api.example/mcp\",\"authorization_servers\":[\"https://as.example\"],"
+                  "\"bearer_methods_supported\":[\"header\"],\"dpop_signing_alg_values_supported\":[\"ES256\",\"EdDSA\"],"
+                  "\"dpop_bound_access_tokens_required\":false}");
+    metadata.scopes = DEP_STR("read offline_access write");
+    metadata.resource_name = DEP_STR("N");
+    metadata.needs_dpop = true;
+    dep_buf_init(&buf, memory, sizeof(memory));
+    dep_guard_metadata_put(&buf, &metadata);
+    DEP_CHECK_STR(t, dep_buf_str(&buf),
+                  "{\"resource\":\"https://api.example/mcp\",\"resource_name\":\"N\",\"authorization_servers\":["
+                  "\"https://as.example\"],\"scopes_supported\":[\"read\",\"write\"],\"bearer_methods_supported\":[\"header\"],"
+                  "\"dpop_signing_alg_values_supported\":[\"ES256\",\"EdDSA\"],\"dpop_bound_access_tokens_required\":true}");
+}
+
+int main(void)
+{
+    static const struct dep_test_row rows[] = {
+        DEP_ROW(paths),
+        DEP_ROW(metadata_urls),
+        DEP_ROW(metadata_documents),
+    };
+
+    return dep_test_main(rows, DEP_COUNT(rows));
+}

@@ -1,0 +1,39 @@
+/* The issuer's keys, kept fresh by one background thread.
+ *
+ * Invariants:
+ *  (1) One fetch in flight. Unknown kids cause at most one in keys_throttle_s (attack case A33).
+ *  (2) A set that cannot be used as a whole changes nothing: the old one stays (A35), until keys_stale_max_s (A34). */
+#ifndef DEP_SIDECAR_KEYS_H
+#define DEP_SIDECAR_KEYS_H
+
+#include "guard/guard.h"
+#include "net/server.h"
+#include "sidecar/share.h"
+#include "sidecar/sidecar.h"
+
+/* What the slot holds. */
+struct dep_key_set {
+    struct dep_shared shared;
+    struct dep_jwks *jwks;
+};
+
+struct dep_keys;
+/* An exchange that waited for a fetch goes on here, on the keys' thread. */
+typedef void dep_keys_resume(void *context, struct dep_net_exchange *exchange, enum dep_guard_adapter adapter);
+
+/* Starts the thread, which fetches at once. NULL when out of memory or threads. */
+struct dep_keys *dep_keys_new(const struct dep_sidecar_config *config, int stop_fd, dep_keys_resume *resume, void *context);
+/* Ends the thread; `stop_fd` must be readable by now. Those that wait are resumed. */
+void dep_keys_stop(struct dep_keys *keys);
+void dep_keys_free(struct dep_keys *keys);
+struct dep_slot *dep_keys_slot(struct dep_keys *keys);
+/* Since the last good fetch; INT64_MAX before the first. */
+int64_t dep_keys_age_ms(struct dep_keys *keys, int64_t now_ms);
+/* True when an unknown kid may be waited for. */
+bool dep_keys_may_refresh(struct dep_keys *keys, int64_t now_ms);
+/* Asks for a fetch and lets the exchange wait for it (dep_net_defer() is called here). False: not now, decide with what there is. */
+bool dep_keys_wait(struct dep_keys *keys, struct dep_net_exchange *exchange, enum dep_guard_adapter adapter, int64_t now_ms);
+/* The feed says that the issuer's keys changed: fetch now. */
+void dep_keys_hint(struct dep_keys *keys);
+
+#endif

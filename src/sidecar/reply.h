@@ -1,0 +1,38 @@
+/* A prepared answer: copied out of the worker's arena, so that it can wait for its record or be repeated. */
+#ifndef DEP_SIDECAR_REPLY_H
+#define DEP_SIDECAR_REPLY_H
+
+#include "guard/guard.h"
+#include "net/server.h"
+#include "sidecar/journal.h"
+
+#define DEP_REPLY_HEADERS 16u
+
+struct dep_reply {
+    struct dep_journal_waiter waiter; /* first */
+    struct dep_net_exchange *exchange;
+    struct dep_header headers[DEP_REPLY_HEADERS];
+    struct dep_net_answer answer;
+    char id[DEP_ULID_LEN];
+};
+
+/* The answer to a decision, as headers and body on the caller's memory. Allow: the identity headers; refusal: challenge, nonce,
+ * Retry-After, problem document. Cache-Control: no-store always (G7). */
+struct dep_answer_space {
+    struct dep_header headers[DEP_REPLY_HEADERS];
+    char body[1024];
+    char number[24];
+};
+void dep_reply_shape(const struct dep_guard_decision *decision, struct dep_answer_space *space, struct dep_net_answer *ret_answer);
+
+/* A copy on the heap that answers `exchange` once its record is written, or 503 when it is not. NULL when out of memory. */
+struct dep_reply *dep_reply_new(struct dep_net_exchange *exchange, const struct dep_guard_decision *decision,
+                                const struct dep_net_answer *answer);
+void dep_reply_free(struct dep_reply *reply);
+
+/* 503 with a problem document and nothing else: for failures before there is a decision. `id` may be absent. */
+void dep_reply_trouble(struct dep_net_exchange *exchange, struct dep_str id);
+/* A small answer without a decision: health, metadata, 404, 405. */
+void dep_reply_plain(struct dep_net_exchange *exchange, int status, const char *media_type, struct dep_str body);
+
+#endif
