@@ -435,28 +435,41 @@ void dep_net_on_completed(void *closure, struct MHD_Connection *mhd, void **requ
 
 /* Replies */
 
+/* The library wants C strings, and refuses line ends in them. */
+static bool add_header(struct MHD_Response *response, const struct dep_header *header)
+{
+    char small[512];
+    size_t size = header->name.len + header->value.len + 2;
+    char *name = size <= sizeof(small) ? small : malloc(size);
+
+    if (name == NULL)
+        return false;
+
+    char *value = name + header->name.len + 1;
+
+    memcpy(name, header->name.ptr, header->name.len);
+    name[header->name.len] = '\0';
+    if (header->value.len > 0)
+        memcpy(value, header->value.ptr, header->value.len);
+    value[header->value.len] = '\0';
+
+    bool is_added = MHD_add_response_header(response, name, value) == MHD_YES;
+
+    if (name != small)
+        free(name);
+    return is_added;
+}
+
 struct MHD_Response *dep_net_response(const struct dep_net_answer *answer)
 {
-    char name[128];
-    char value[8192];
     struct MHD_Response *response = MHD_create_response_from_buffer(answer->body.len, (void *)(uintptr_t)answer->body.ptr,
                                                                     MHD_RESPMEM_MUST_COPY);
 
     if (response == NULL)
         return NULL;
     (void)MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
-    for (size_t i = 0; i < answer->headers_count; i++) {
-        const struct dep_header *header = &answer->headers[i];
-
-        /* The library wants C strings and refuses line ends in them; what does not fit is a bug of the caller. */
-        DEP_ASSERT(header->name.len < sizeof(name) && header->value.len < sizeof(value));
-        memcpy(name, header->name.ptr, header->name.len);
-        name[header->name.len] = '\0';
-        if (header->value.len > 0)
-            memcpy(value, header->value.ptr, header->value.len);
-        value[header->value.len] = '\0';
-        (void)MHD_add_response_header(response, name, value);
-    }
+    for (size_t i = 0; i < answer->headers_count; i++)
+        (void)add_header(response, &answer->headers[i]);
     if (answer->close)
         (void)MHD_add_response_header(response, "Connection", "close");
     return response;

@@ -13,8 +13,9 @@
 
 #include "net/exchange.h"
 
-/* Room for the largest head the checks allow, and for what the library keeps beside it. */
-#define MEMORY_PER_CONNECTION (128u * 1024u)
+/* Room for the largest head the checks allow, and for what the library keeps beside it. It clears all of it after each request,
+ * so more would cost. */
+#define MEMORY_PER_CONNECTION (80u * 1024u)
 
 /* Deadlines of the stages as multiples of the idle timeout; 0: none. Waiting has a longer one because its first bytes are not
  * seen here, only the end of the request line. */
