@@ -1,0 +1,252 @@
+/* The revocation feed. Polls are kept on the writer's clock: it adds entries and ticks, so one lock and no thread of its own. */
+#include "server/feed.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define DELTAS_MAX 65536u
+#define ENTRY_BYTES_MAX 512u
+
+struct delta {
+    struct dep_revocation entry; /* id on the heap */
+};
+
+struct waiter {
+    struct waiter *next;
+    struct dep_net_exchange *exchange;
+    int64_t until_ms;
+    char id[40];
+    size_t id_len;
+};
+
+struct dep_feed {
+    pthread_mutex_t mutex;
+    uint64_t base; /* the version before deltas[0] */
+    struct delta *deltas;
+    size_t count;
+    struct waiter *waiters; /* all of them know everything up to base + count */
+    uint64_t jwks;
+    bool is_stopped;
+};
+
+static int64_t monotonic_ms(void)
+{
+    struct timespec now;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+struct dep_feed *dep_feed_new(uint64_t base)
+{
+    struct dep_feed *feed = calloc(1, sizeof(*feed));
+
+    if (feed == NULL)
+        return NULL;
+    (void)pthread_mutex_init(&feed->mutex, NULL);
+    feed->base = base;
+    feed->deltas = calloc(DELTAS_MAX, sizeof(*feed->deltas));
+    if (feed->deltas == NULL) {
+        dep_feed_free(feed);
+        return NULL;
+    }
+    return feed;
+}
+
+static void drop_deltas(struct dep_feed *feed, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        free((void *)(uintptr_t)feed->deltas[i].entry.id.ptr);
+    memmove(feed->deltas, feed->deltas + count, (feed->count - count) * sizeof(*feed->deltas));
+    feed->count -= count;
+    feed->base += count;
+}
+
+void dep_feed_free(struct dep_feed *feed)
+{
+    if (feed == NULL)
+        return;
+    if (feed->deltas != NULL)
+        drop_deltas(feed, feed->count);
+    free(feed->deltas);
+    (void)pthread_mutex_destroy(&feed->mutex);
+    free(feed);
+}
+
+static void open_body(const struct dep_feed *feed, struct dep_json_writer *writer, uint64_t version, bool is_full)
+{
+    char text[16];
+    struct dep_buf hash;
+
+    dep_buf_init(&hash, text, sizeof(text));
+    dep_buf_put_hex(&hash, &feed->jwks, sizeof(feed->jwks));
+    dep_json_open(writer, '{');
+    dep_json_member(writer, "jwks", dep_buf_str(&hash));
+    dep_json_member_int(writer, "version", (int64_t)version);
+    dep_json_member_int(writer, "now", (int64_t)time(NULL));
+    dep_json_member_bool(writer, "full", is_full);
+    dep_json_name(writer, "entries");
+    dep_json_open(writer, '[');
+}
+
+static void send(struct dep_net_exchange *exchange, struct dep_str id, struct dep_json_writer *writer)
+{
+    struct dep_header headers[] = {
+        { DEP_STR("Content-Type"), DEP_STR("application/json") },
+        { DEP_STR("Cache-Control"), DEP_STR("no-store") },
+        { DEP_STR("Deputy-Decision"), id },
+    };
+
+    dep_json_close(writer, ']');
+    dep_json_close(writer, '}');
+
+    struct dep_net_answer answer = {
+        .status = writer->buf->has_failed ? 503 : 200,
+        .headers = headers,
+        .headers_count = 3,
+        .body = writer->buf->has_failed ? DEP_STR("") : dep_buf_str(writer->buf),
+    };
+
+    dep_net_reply(exchange, &answer);
+}
+
+/* Everything after `after`, which is within the deltas. */
+static void send_deltas(struct dep_feed *feed, struct dep_net_exchange *exchange, struct dep_str id, uint64_t after)
+{
+    size_t first = (size_t)(after - feed->base);
+    size_t max = ENTRY_BYTES_MAX * (feed->count - first + 1);
+    char *memory = malloc(max);
+    struct dep_json_writer writer;
+    struct dep_buf buf;
+
+    dep_buf_init(&buf, memory, memory == NULL ? 0 : max);
+    dep_json_begin(&writer, &buf);
+    open_body(feed, &writer, feed->base + feed->count, false);
+    for (size_t i = first; i < feed->count; i++)
+        dep_revocation_write(&writer, &feed->deltas[i].entry);
+    send(exchange, id, &writer);
+    free(memory);
+}
+
+static void send_all(const struct dep_feed *feed, struct dep_net_exchange *exchange, struct dep_str id,
+                     const struct dep_revocations *all, uint64_t version)
+{
+    size_t max = ENTRY_BYTES_MAX * (dep_revocations_count(all) + 1);
+    char *memory = malloc(max);
+    struct dep_json_writer writer;
+    struct dep_revocation entry;
+    struct dep_buf buf;
+
+    dep_buf_init(&buf, memory, memory == NULL ? 0 : max);
+    dep_json_begin(&writer, &buf);
+    open_body(feed, &writer, version, true);
+    for (size_t i = 0; i < dep_revocations_slots(all); i++)
+        if (dep_revocations_at(all, i, &entry))
+            dep_revocation_write(&writer, &entry);
+    send(exchange, id, &writer);
+    free(memory);
+}
+
+static void wake(struct dep_feed *feed, uint64_t known, int64_t due_ms)
+{
+    struct waiter **at = &feed->waiters;
+
+    while (*at != NULL) {
+        struct waiter *waiter = *at;
+
+        if (waiter->until_ms > due_ms) {
+            at = &waiter->next;
+            continue;
+        }
+        *at = waiter->next;
+        send_deltas(feed, waiter->exchange, dep_str(waiter->id, waiter->id_len), known);
+        free(waiter);
+    }
+}
+
+void dep_feed_add(struct dep_feed *feed, const struct dep_revocation *entry)
+{
+    char *id = malloc(entry->id.len);
+
+    if (id != NULL)
+        memcpy(id, entry->id.ptr, entry->id.len);
+    (void)pthread_mutex_lock(&feed->mutex);
+    if (feed->count == DELTAS_MAX)
+        drop_deltas(feed, DELTAS_MAX / 2);
+
+    uint64_t known = feed->base + feed->count;
+
+    if (id != NULL) {
+        feed->deltas[feed->count] = (struct delta){ *entry };
+        feed->deltas[feed->count++].entry.id = dep_str(id, entry->id.len);
+    } else {
+        /* Without memory for the delta, everybody must fetch everything: no version before this one is known any more. */
+        drop_deltas(feed, feed->count);
+        known = ++feed->base;
+    }
+    wake(feed, known, INT64_MAX);
+    (void)pthread_mutex_unlock(&feed->mutex);
+}
+
+void dep_feed_poll(struct dep_feed *feed, struct dep_net_exchange *exchange, uint64_t after, const struct dep_revocations *all,
+                   uint64_t all_version, struct dep_str decision_id)
+{
+    struct waiter *waiter = NULL;
+
+    (void)pthread_mutex_lock(&feed->mutex);
+
+    uint64_t version = feed->base + feed->count;
+
+    if (after < feed->base || after > version) {
+        send_all(feed, exchange, decision_id, all, all_version);
+    } else if (after < version || feed->is_stopped || (waiter = malloc(sizeof(*waiter))) == NULL) {
+        send_deltas(feed, exchange, decision_id, after);
+    } else {
+        waiter->exchange = exchange;
+        waiter->until_ms = monotonic_ms() + DEP_FEED_POLL_MS;
+        waiter->id_len = decision_id.len < sizeof(waiter->id) ? decision_id.len : 0;
+        memcpy(waiter->id, decision_id.ptr, waiter->id_len);
+        waiter->next = feed->waiters;
+        feed->waiters = waiter;
+        dep_net_defer(exchange);
+    }
+    (void)pthread_mutex_unlock(&feed->mutex);
+}
+
+uint64_t dep_feed_version(struct dep_feed *feed)
+{
+    uint64_t version;
+
+    (void)pthread_mutex_lock(&feed->mutex);
+    version = feed->base + feed->count;
+    (void)pthread_mutex_unlock(&feed->mutex);
+    return version;
+}
+
+void dep_feed_set_jwks(struct dep_feed *feed, uint64_t hash)
+{
+    (void)pthread_mutex_lock(&feed->mutex);
+    if (feed->jwks != hash) {
+        feed->jwks = hash;
+        wake(feed, feed->base + feed->count, INT64_MAX);
+    }
+    (void)pthread_mutex_unlock(&feed->mutex);
+}
+
+void dep_feed_tick(struct dep_feed *feed)
+{
+    (void)pthread_mutex_lock(&feed->mutex);
+    if (feed->waiters != NULL)
+        wake(feed, feed->base + feed->count, monotonic_ms());
+    (void)pthread_mutex_unlock(&feed->mutex);
+}
+
+void dep_feed_stop(struct dep_feed *feed)
+{
+    (void)pthread_mutex_lock(&feed->mutex);
+    feed->is_stopped = true;
+    wake(feed, feed->base + feed->count, INT64_MAX);
+    (void)pthread_mutex_unlock(&feed->mutex);
+}

@@ -1,0 +1,417 @@
+/* The OAuth endpoints: read, decide, record, reply. The rules are in proto/; here is only what carries them out. */
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/b64.h"
+#include "proto/wire.h"
+#include "server/server.h"
+
+#define LINE_BYTES_MAX 16384u
+#define JWT_BYTES_MAX 16384u
+#define CHANGES_MAX DEP_EFFECTS_MAX
+
+/* One request on its way. */
+struct flow {
+    struct dep_server *server;
+    struct dep_worker *worker;
+    struct dep_net_exchange *exchange;
+    struct dep_snapshot *snapshot;
+    struct dep_settings *settings;
+    struct dep_request request;
+    struct dep_facts facts;
+    struct dep_decision decision;
+    int64_t now;
+    uint64_t feed_floor; /* the feed's version when the snapshot was taken, or an earlier one */
+    unsigned char random[DEP_RANDOM_LEN];
+};
+
+static void reply(struct dep_net_exchange *exchange, const struct dep_wire_answer *answer)
+{
+    struct dep_net_answer net = {
+        .status = answer->status,
+        .headers = answer->headers,
+        .headers_count = answer->headers_count,
+        .body = answer->body,
+    };
+
+    dep_net_reply(exchange, &net);
+}
+
+static void reply_refusal(struct flow *flow, enum dep_err reason)
+{
+    _Alignas(16) unsigned char memory[8192];
+    struct dep_wire_answer answer;
+    struct dep_arena arena;
+    struct dep_res res;
+
+    /* Its own memory: the request's may be what ran out. */
+    dep_arena_init(&arena, memory, sizeof(memory));
+    res = dep_wire_refuse(&arena, reason, flow->decision.id, 1, &answer);
+    DEP_ASSERT(dep_is_ok(res));
+    reply(flow->exchange, &answer);
+}
+
+/* ---- facts ---- */
+
+static const void *load_agent(struct flow *flow, struct dep_str id)
+{
+    const struct dep_cell *cell = dep_snapshot_find(flow->snapshot, DEP_RECORD_AGENT, id);
+    struct dep_agent *agent;
+
+    if (cell == NULL)
+        return NULL;
+    agent = DEP_NEW(&flow->worker->arena, struct dep_agent);
+    if (agent != NULL)
+        *agent = dep_snapshot_agent(flow->snapshot, cell);
+    return agent;
+}
+
+static const void *load_lock(struct flow *flow, struct dep_str client)
+{
+    int64_t until = dep_limiter_locked_until(flow->server->limiter, client, flow->request.peer, flow->now);
+    int64_t *value;
+
+    if (until == 0)
+        return NULL;
+    value = DEP_NEW(&flow->worker->arena, int64_t);
+    if (value != NULL)
+        *value = until;
+    return value;
+}
+
+static const void *load(struct flow *flow, const struct dep_need *need)
+{
+    const struct dep_cell *cell;
+
+    switch (need->kind) {
+    case DEP_FACT_CLIENT:
+        cell = dep_snapshot_find(flow->snapshot, DEP_RECORD_CLIENT, need->id);
+        return cell == NULL ? NULL : &cell->client;
+    case DEP_FACT_AGENT:
+        return load_agent(flow, need->id);
+    case DEP_FACT_RESOURCE:
+        cell = dep_snapshot_find(flow->snapshot, DEP_RECORD_RESOURCE, need->id);
+        return cell == NULL ? NULL : &cell->resource;
+    case DEP_FACT_KEY:
+        cell = dep_snapshot_find(flow->snapshot, DEP_RECORD_KEY, need->id);
+        return cell == NULL || cell->key.state == DEP_KEY_TAINTED ? NULL : &cell->jwks_key;
+    case DEP_FACT_LOCK:
+        return load_lock(flow, need->id);
+    case DEP_FACT_REPLAY:
+        break;
+    }
+    DEP_ASSERT(!"nobody names a replay fact as a need");
+    return NULL;
+}
+
+static void add_fact(struct flow *flow, enum dep_fact_kind kind, struct dep_str id, const void *value)
+{
+    DEP_ASSERT(flow->facts.count < DEP_FACTS_MAX);
+    flow->facts.items[flow->facts.count++] = (struct dep_fact){ { kind, id }, value };
+}
+
+/* Loads what is needed; a client brings its agent along, which saves a round. */
+static void load_needs(struct flow *flow)
+{
+    const struct dep_decision *decision = &flow->decision;
+
+    for (size_t i = 0; i < decision->needs_count; i++) {
+        const struct dep_need *need = &decision->needs[i];
+        const void *value = load(flow, need);
+
+        add_fact(flow, need->kind, need->id, value);
+        if (need->kind != DEP_FACT_CLIENT || value == NULL)
+            continue;
+
+        const struct dep_client *client = value;
+        bool is_known = dep_str_is_absent(client->agent);
+
+        for (size_t k = 0; k < decision->needs_count; k++)
+            is_known |= decision->needs[k].kind == DEP_FACT_AGENT && dep_str_eq(decision->needs[k].id, client->agent);
+        if (!is_known)
+            add_fact(flow, DEP_FACT_AGENT, client->agent, load_agent(flow, client->agent));
+    }
+}
+
+/* ---- decide ---- */
+
+/* Carries out what must hold before the answer stands. False: a fact was stale, decide again. */
+static bool settle(struct flow *flow, struct dep_res *ret_res)
+{
+    *ret_res = DEP_OK;
+    for (size_t i = 0; i < flow->decision.effects_count; i++) {
+        const struct dep_effect *effect = &flow->decision.effects[i];
+        struct dep_res res;
+        struct dep_str key;
+
+        if (effect->kind == DEP_EFFECT_COUNT_FAILURE)
+            dep_limiter_count(flow->server->limiter, effect->id, flow->request.peer, flow->now);
+        if (effect->kind != DEP_EFFECT_REMEMBER)
+            continue;
+        res = dep_replay_insert(flow->server->replay, effect->key, effect->expires, flow->now);
+        if (dep_is_ok(res))
+            continue;
+        if (res.err != DEP_ERR_REPLAY_SEEN) {
+            *ret_res = res;
+            return true;
+        }
+        key = dep_arena_dup(&flow->worker->arena, dep_str((const char *)effect->key, sizeof(effect->key)));
+        if (dep_str_is_absent(key)) {
+            *ret_res = DEP_FAIL(ARENA_FULL);
+            return true;
+        }
+        add_fact(flow, DEP_FACT_REPLAY, key, "");
+        return false;
+    }
+    return true;
+}
+
+static struct dep_res decide(struct flow *flow)
+{
+    struct dep_res res;
+
+    flow->facts.revocations = dep_snapshot_revocations(flow->snapshot);
+    for (unsigned round = 0; round < DEP_ROUNDS_MAX; round++) {
+        DEP_TRY(dep_decide(&flow->worker->arena, flow->worker->crypto, &flow->settings->policy, &flow->request, &flow->facts,
+                           flow->now, flow->random, &flow->decision));
+        if (flow->decision.needs_count > 0)
+            load_needs(flow);
+        else if (settle(flow, &res))
+            return res;
+    }
+    return DEP_FAIL(BUG_NEEDS);
+}
+
+/* ---- record and reply ---- */
+
+static struct dep_res sign(struct flow *flow, struct dep_str *ret_jwt)
+{
+    const struct dep_cell *signer = dep_snapshot_signer(flow->snapshot);
+    struct dep_json_writer writer;
+    struct dep_buf claims, jwt;
+
+    if (signer == NULL)
+        return DEP_FAIL(KEY_NONE);
+    dep_buf_init_arena(&claims, &flow->worker->arena, JWT_BYTES_MAX / 2);
+    dep_json_begin(&writer, &claims);
+    dep_token_write(&writer, &flow->decision.token);
+    dep_buf_init_arena(&jwt, &flow->worker->arena, JWT_BYTES_MAX);
+    if (claims.has_failed || jwt.has_failed)
+        return DEP_FAIL(ARENA_FULL);
+    DEP_TRY(dep_jws_sign(flow->worker->crypto, signer->private_key, DEP_STR("at+jwt"), signer->key.kid, DEP_STR_ABSENT,
+                         dep_buf_str(&claims), &jwt));
+    if (jwt.has_failed)
+        return DEP_FAIL(BUF_FULL);
+    *ret_jwt = dep_buf_str(&jwt);
+    return DEP_OK;
+}
+
+static struct dep_res replay_change(struct dep_arena *arena, const struct dep_effect *effect, struct dep_change *ret_change)
+{
+    struct dep_buf id;
+
+    dep_buf_init_arena(&id, arena, DEP_B64_ENCODED(sizeof(effect->key)));
+    dep_b64url_put(&id, effect->key, sizeof(effect->key));
+    if (id.has_failed)
+        return DEP_FAIL(ARENA_FULL);
+    *ret_change = (struct dep_change){
+        .op = DEP_CHANGE_PUT,
+        .record = { .kind = DEP_RECORD_REPLAY, .id = dep_buf_str(&id), .expires = effect->expires, .body = DEP_STR("{}") },
+    };
+    return DEP_OK;
+}
+
+/* The store's part of a decision. */
+static struct dep_res changes_of(struct flow *flow, struct dep_change changes[CHANGES_MAX], size_t *ret_count)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < flow->decision.effects_count; i++) {
+        const struct dep_effect *effect = &flow->decision.effects[i];
+
+        if (effect->kind == DEP_EFFECT_REVOKE)
+            DEP_TRY(dep_revocation_change(&flow->worker->arena, &effect->revocation, &changes[count++]));
+        if (effect->kind == DEP_EFFECT_REMEMBER && effect->is_durable)
+            DEP_TRY(replay_change(&flow->worker->arena, effect, &changes[count++]));
+        if (effect->kind == DEP_EFFECT_INSTRUCTION)
+            changes[count++] = (struct dep_change){
+                .op = DEP_CHANGE_PUT,
+                .record = { .kind = DEP_RECORD_INSTRUCTION, .id = effect->id, .body = effect->text },
+            };
+    }
+    *ret_count = count;
+    return DEP_OK;
+}
+
+static struct dep_job *make_job(struct flow *flow, const struct dep_wire_answer *answer, struct dep_str line,
+                                const struct dep_change *changes, size_t changes_count)
+{
+    size_t bytes = line.len + answer->body.len + flow->decision.id.len;
+    struct dep_job *job;
+
+    for (size_t i = 0; i < answer->headers_count; i++)
+        bytes += answer->headers[i].value.len;
+    job = dep_job_new(changes, changes_count, bytes);
+    if (job == NULL)
+        return NULL;
+    job->exchange = flow->exchange;
+    job->line.json = dep_job_text(job, line);
+    dep_merkle_leaf(flow->worker->crypto, line, job->line.leaf);
+    job->status = answer->status;
+    for (size_t i = 0; i < answer->headers_count; i++)
+        job->headers[job->headers_count++] =
+            (struct dep_header){ answer->headers[i].name, dep_job_text(job, answer->headers[i].value) };
+    job->body = dep_job_text(job, answer->body);
+    job->id = dep_job_text(job, flow->decision.id);
+    return job;
+}
+
+/* Hands record and answer to the writer. */
+static struct dep_res record(struct flow *flow, const struct dep_wire_answer *answer)
+{
+    struct dep_change changes[CHANGES_MAX];
+    size_t changes_count = 0;
+    struct dep_buf line;
+    struct dep_job *job;
+    struct dep_res res;
+
+    dep_buf_init_arena(&line, &flow->worker->arena, LINE_BYTES_MAX);
+    dep_audit_record_write(&line, &flow->decision.record);
+    if (line.has_failed)
+        return DEP_FAIL(BUF_FULL);
+    DEP_TRY(changes_of(flow, changes, &changes_count));
+    job = make_job(flow, answer, dep_buf_str(&line), changes, changes_count);
+    if (job == NULL)
+        return DEP_FAIL(OVERLOADED);
+    dep_net_defer(flow->exchange);
+    res = dep_writer_push(flow->server->writer, job);
+    if (!dep_is_ok(res))
+        dep_job_free(job);
+    return res;
+}
+
+/* The newest signed note, as it lies in the log's directory: a few lines that never leave the page cache. */
+static void reply_checkpoint(struct flow *flow)
+{
+    char path[1300], text[2048];
+    size_t len = 0;
+    FILE *file;
+
+    (void)snprintf(path, sizeof(path), "%s/checkpoint", flow->server->audit_dir);
+    file = fopen(path, "re");
+    if (file != NULL) {
+        len = fread(text, 1, sizeof(text), file);
+        (void)fclose(file);
+    }
+    if (len == 0) {
+        reply_refusal(flow, DEP_ERR_HTTP_PATH);
+        return;
+    }
+
+    struct dep_wire_answer answer = { .status = 200, .body = dep_str(text, len) };
+
+    dep_wire_header(&answer, "Content-Type", DEP_STR("text/plain; charset=utf-8"));
+    dep_wire_header(&answer, "Cache-Control", DEP_STR("no-store"));
+    reply(flow->exchange, &answer);
+}
+
+static void reply_document(struct flow *flow)
+{
+    struct dep_wire_answer answer = { .status = 200 };
+
+    dep_wire_header(&answer, "Content-Type", DEP_STR("application/json"));
+    dep_wire_header(&answer, "Access-Control-Allow-Origin", DEP_STR("*"));
+    dep_wire_header(&answer, "Cache-Control", DEP_STR("public, max-age=60"));
+    if (flow->request.endpoint == DEP_ENDPOINT_CHECKPOINT) {
+        reply_checkpoint(flow);
+        return;
+    }
+    if (flow->request.endpoint == DEP_ENDPOINT_METADATA)
+        answer.body = dep_str(flow->settings->metadata, flow->settings->metadata_len);
+    else
+        answer.body = dep_snapshot_jwks(flow->snapshot);
+    reply(flow->exchange, &answer);
+}
+
+static struct dep_res finish(struct flow *flow)
+{
+    struct dep_wire_answer answer;
+    struct dep_str jwt = DEP_STR_ABSENT;
+
+    if (flow->decision.answer == DEP_ANSWER_DOCUMENT) {
+        reply_document(flow);
+        return DEP_OK;
+    }
+    if (flow->decision.answer == DEP_ANSWER_FEED) {
+        dep_feed_poll(flow->server->feed, flow->exchange, flow->decision.feed_after, flow->facts.revocations, flow->feed_floor,
+                      flow->decision.id);
+        return DEP_OK;
+    }
+    if (flow->decision.answer == DEP_ANSWER_TOKEN) {
+        DEP_TRY(sign(flow, &jwt));
+        flow->worker->tokens++;
+    }
+    if (flow->decision.answer == DEP_ANSWER_REFUSAL)
+        flow->worker->refusals++;
+    DEP_TRY(dep_wire_write(&flow->worker->arena, &flow->decision, jwt, &answer));
+    return record(flow, &answer);
+}
+
+/* GET documents are for everybody; refusing one is no decision about anybody's rights. */
+static bool is_recorded(enum dep_endpoint endpoint)
+{
+    return endpoint >= DEP_ENDPOINT_TOKEN && endpoint < DEP_ENDPOINT_NONE;
+}
+
+static void run(struct flow *flow)
+{
+    struct dep_wire_answer answer;
+    struct dep_res res;
+
+    dep_random(flow->random, sizeof(flow->random));
+    res = decide(flow);
+    if (dep_is_ok(res) && !is_recorded(flow->request.endpoint) && flow->decision.answer == DEP_ANSWER_REFUSAL) {
+        res = dep_wire_write(&flow->worker->arena, &flow->decision, DEP_STR_ABSENT, &answer);
+        if (dep_is_ok(res)) {
+            reply(flow->exchange, &answer);
+            return;
+        }
+    }
+    if (dep_is_ok(res))
+        res = finish(flow);
+    if (!dep_is_ok(res))
+        reply_refusal(flow, res.err);
+}
+
+void dep_server_handle(void *context, struct dep_net_exchange *exchange)
+{
+    struct dep_server *server = context;
+    struct dep_worker *worker;
+    struct dep_settings *settings = dep_server_settings(server);
+    struct flow flow = { .server = server, .exchange = exchange, .settings = settings, .now = dep_server_now() };
+
+    DEP_ASSERT(exchange->worker < DEP_WORKERS_MAX);
+    flow.worker = worker = &server->workers[exchange->worker];
+    worker->requests++;
+    flow.request = (struct dep_request){
+        .endpoint = dep_endpoint_of(exchange->path, dep_config_issuer_path(settings->config)),
+        .method = exchange->method,
+        .path = exchange->path,
+        .query = exchange->query,
+        .body = exchange->body,
+        .peer = exchange->peer,
+        .headers = exchange->headers,
+        .headers_count = exchange->headers_count,
+    };
+    if (flow.request.endpoint == DEP_ENDPOINT_NONE) {
+        reply_refusal(&flow, DEP_ERR_HTTP_PATH);
+    } else {
+        flow.feed_floor = dep_feed_version(server->feed);
+        flow.snapshot = dep_server_snapshot(server);
+        run(&flow);
+        dep_snapshot_unref(flow.snapshot);
+        dep_arena_reset(&worker->arena);
+    }
+    dep_settings_unref(settings);
+}

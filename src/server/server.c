@@ -1,0 +1,358 @@
+/* The daemon: opening, serving, reloading, stopping. */
+#include "server/server.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/b64.h"
+
+#define BODY_BYTES_MAX 65536u
+#define IDLE_TIMEOUT_S 30u
+#define WAITING_MAX 16384u
+
+struct dep_snapshot *dep_server_snapshot(struct dep_server *server)
+{
+    struct dep_snapshot *snapshot;
+
+    (void)pthread_mutex_lock(&server->mutex);
+    snapshot = dep_snapshot_ref(server->snapshot);
+    (void)pthread_mutex_unlock(&server->mutex);
+    return snapshot;
+}
+
+struct dep_settings *dep_server_settings(struct dep_server *server)
+{
+    struct dep_settings *settings;
+
+    (void)pthread_mutex_lock(&server->mutex);
+    settings = server->settings;
+    (void)atomic_fetch_add(&settings->references, 1);
+    (void)pthread_mutex_unlock(&server->mutex);
+    return settings;
+}
+
+static bool open_worker(struct dep_worker *worker)
+{
+    worker->crypto = dep_crypto_new();
+    worker->memory = aligned_alloc(16, DEP_WORKER_ARENA_BYTES);
+    if (worker->crypto == NULL || worker->memory == NULL)
+        return false;
+    dep_arena_init(&worker->arena, worker->memory, DEP_WORKER_ARENA_BYTES);
+    return true;
+}
+
+static void close_worker(struct dep_worker *worker)
+{
+    if (worker->memory != NULL)
+        dep_arena_reset(&worker->arena);
+    dep_crypto_free(worker->crypto);
+    free(worker->memory);
+}
+
+static struct dep_res make_directory(const char *path, char message[DEP_CONFIG_MESSAGE_MAX])
+{
+    struct stat info;
+
+    if (mkdir(path, 0700) != 0 && errno != EEXIST) {
+        (void)snprintf(message, DEP_CONFIG_MESSAGE_MAX, "%.300s: cannot create the directory: %s", path, strerror(errno));
+        return DEP_FAIL(CONFIG_FILE);
+    }
+    if (stat(path, &info) != 0 || !S_ISDIR(info.st_mode)) {
+        (void)snprintf(message, DEP_CONFIG_MESSAGE_MAX, "%.300s: is not a directory", path);
+        return DEP_FAIL(CONFIG_FILE);
+    }
+    if (info.st_mode & 027) {
+        (void)snprintf(message, DEP_CONFIG_MESSAGE_MAX,
+                       "%.300s: permissions %04o are too open: it holds signing keys and the audit log; run chmod 700", path,
+                       (unsigned)(info.st_mode & 07777));
+        return DEP_FAIL(CONFIG_FILE);
+    }
+    return DEP_OK;
+}
+
+/* A store that others may read would give away keys that are not sealed. */
+static struct dep_res check_store_file(const char *path, char message[DEP_CONFIG_MESSAGE_MAX])
+{
+    struct stat info;
+
+    if (stat(path, &info) != 0 || !(info.st_mode & 077))
+        return DEP_OK;
+    (void)snprintf(message, DEP_CONFIG_MESSAGE_MAX, "%.300s: permissions %04o are too open: it holds signing keys; run chmod 600", path,
+                   (unsigned)(info.st_mode & 07777));
+    return DEP_FAIL(KEY_FILE);
+}
+
+/* A key that lives in the store's META records: the log's, which signs checkpoints. */
+static struct dep_res load_log_key(struct dep_server *server, struct dep_arena *arena)
+{
+    struct dep_str id = DEP_STR("audit-key"), bytes;
+    struct dep_record record;
+    struct dep_secret der;
+    struct dep_res res = dep_store_get(server->store, DEP_RECORD_META, id, arena, &record);
+    size_t failed;
+    struct dep_buf body;
+
+    if (dep_is_ok(res)) {
+        DEP_TRY(dep_b64url_decode(arena, record.body, &bytes));
+        der = dep_secret_of(bytes);
+        if (server->has_unseal_key)
+            DEP_TRY(dep_unseal(dep_server_unseal_key(server), id, bytes, arena, &der));
+        return dep_private_key_read(DEP_ALG_ED25519, der, &server->log_key);
+    }
+    if (res.err != DEP_ERR_STORE_MISSING)
+        return res;
+    DEP_TRY(dep_private_key_new(DEP_ALG_ED25519, &server->log_key));
+    DEP_TRY(dep_private_key_der(server->log_key, arena, &der));
+    bytes = dep_str((const char *)der.bytes, der.len);
+    if (server->has_unseal_key)
+        DEP_TRY(dep_seal(dep_server_unseal_key(server), id, der, arena, &bytes));
+    dep_buf_init_arena(&body, arena, DEP_B64_ENCODED(bytes.len));
+    dep_b64url_put(&body, bytes.ptr, bytes.len);
+    if (body.has_failed)
+        return DEP_FAIL(ARENA_FULL);
+
+    const struct dep_change change = {
+        .op = DEP_CHANGE_ADD,
+        .record = { .kind = DEP_RECORD_META, .id = id, .version = 1, .body = dep_buf_str(&body) },
+    };
+
+    return dep_store_commit(server->store, &change, 1, &failed);
+}
+
+/* A server without a key signs nothing: the first start makes one. */
+static struct dep_res make_first_key(struct dep_server *server, struct dep_arena *arena, const struct dep_config *config,
+                                     char message[DEP_CONFIG_MESSAGE_MAX])
+{
+    enum dep_alg alg = dep_alg_by_name(dep_str_c(config->signing_alg));
+    struct dep_change change;
+    size_t failed;
+
+    if (alg == DEP_ALG_NONE) {
+        (void)snprintf(message, DEP_CONFIG_MESSAGE_MAX, "signing_alg is '%s'; it may be ES256, EdDSA, RS256 or PS256",
+                       config->signing_alg);
+        return DEP_FAIL(CONFIG_SYNTAX);
+    }
+    if (dep_snapshot_signer(server->snapshot) != NULL)
+        return DEP_OK;
+    DEP_TRY(dep_signing_key_change(arena, server->writer_crypto, dep_server_unseal_key(server), alg, DEP_KEY_ACTIVE,
+                                   dep_server_now(), &change));
+    DEP_TRY(dep_store_commit(server->store, &change, 1, &failed));
+    dep_server_publish(server, &change, 1);
+    return DEP_OK;
+}
+
+static struct dep_res open_log(struct dep_server *server, const struct dep_config *config, struct dep_arena *arena,
+                               char message[DEP_CONFIG_MESSAGE_MAX])
+{
+    char origin[1200];
+    const char *host = strstr(config->issuer, "://");
+    struct dep_audit_config log = {
+        .directory = server->audit_dir,
+        .segment_bytes_max = INT64_C(256) * 1024 * 1024,
+    };
+    struct dep_res res;
+
+    (void)snprintf(origin, sizeof(origin), "deputy/%s", host == NULL ? config->issuer : host + 3);
+    DEP_TRY(load_log_key(server, arena));
+    log.origin = dep_str_c(origin);
+    log.key = server->log_key;
+    res = dep_audit_open(&log, &server->log);
+    if (!dep_is_ok(res))
+        (void)snprintf(message, DEP_CONFIG_MESSAGE_MAX, "%.300s: %s; run deputy audit verify", server->audit_dir,
+                       dep_err_text(res.err));
+    return res;
+}
+
+static struct dep_res open_state(struct dep_server *server, const struct dep_config *config, struct dep_arena *arena,
+                                 char message[DEP_CONFIG_MESSAGE_MAX])
+{
+    char path[1200];
+
+    if (config->key_encryption_key_file != NULL) {
+        DEP_TRY(dep_key_file_read(config->key_encryption_key_file, server->unseal_key, message));
+        server->has_unseal_key = true;
+    }
+    DEP_TRY(make_directory(config->data_dir, message));
+    (void)snprintf(path, sizeof(path), "%s/deputy.db", config->data_dir);
+    (void)snprintf(server->audit_dir, sizeof(server->audit_dir), "%s/audit", config->data_dir);
+    DEP_TRY(check_store_file(path, message));
+    server->writer_crypto = dep_crypto_new();
+    server->replay = dep_replay_new((size_t)config->replay_entries_max, 700);
+    server->limiter = dep_limiter_new();
+    /* Milliseconds since 1970: a later process always starts higher than an earlier one ended. */
+    server->feed = dep_feed_new((uint64_t)dep_server_now() * 1000);
+    if (server->writer_crypto == NULL || server->replay == NULL || server->limiter == NULL || server->feed == NULL)
+        return DEP_FAIL(ARENA_FULL);
+    DEP_TRY(dep_store_sqlite_new(path, &server->store));
+    DEP_TRY(open_log(server, config, arena, message));
+    server->fence = dep_audit_last_time(server->log);
+    DEP_TRY(dep_server_load(server, message));
+    DEP_TRY(make_first_key(server, arena, config, message));
+    dep_feed_set_jwks(server->feed, dep_str_hash(dep_snapshot_jwks(server->snapshot), 0));
+    return DEP_OK;
+}
+
+static void tick(void *context)
+{
+    struct dep_server *server = context;
+
+    dep_feed_tick(server->feed);
+}
+
+static struct dep_res open_workers(struct dep_server *server, const struct dep_config *config)
+{
+    for (int64_t i = 0; i < config->workers; i++)
+        if (!open_worker(&server->workers[i]))
+            return DEP_FAIL(ARENA_FULL);
+    return open_worker(&server->admin_worker) ? DEP_OK : DEP_FAIL(ARENA_FULL);
+}
+
+static struct dep_res listen_at(const struct dep_net_config *config, struct dep_net_server **ret_server,
+                                char message[DEP_CONFIG_MESSAGE_MAX])
+{
+    struct dep_res res = dep_net_server_start(config, ret_server);
+
+    if (!dep_is_ok(res))
+        (void)snprintf(message, DEP_CONFIG_MESSAGE_MAX, "%.*s: cannot listen: %s", DEP_STR_ARG(config->address), strerror(errno));
+    return res;
+}
+
+static struct dep_res open_sockets(struct dep_server *server, const struct dep_config *config, char message[DEP_CONFIG_MESSAGE_MAX])
+{
+    char admin[1200];
+    struct dep_net_config http = {
+        .address = dep_str_c(config->listen),
+        .workers = (unsigned)config->workers,
+        .connections_max = (unsigned)config->connections_max,
+        .body_bytes_max = BODY_BYTES_MAX,
+        .idle_timeout_s = IDLE_TIMEOUT_S,
+        .handle = dep_server_handle,
+        .context = server,
+    };
+    struct dep_net_config control = http;
+
+    (void)snprintf(admin, sizeof(admin), "unix:%s", config->admin_socket);
+    control.address = dep_str_c(admin);
+    control.workers = 1;
+    control.connections_max = 64;
+    control.handle = dep_server_handle_admin;
+    DEP_TRY(listen_at(&control, &server->admin, message));
+    return listen_at(&http, &server->http, message);
+}
+
+static struct dep_res start(struct dep_server *server, struct dep_config *config, char message[DEP_CONFIG_MESSAGE_MAX])
+{
+    struct dep_writer_config writer = { .publish = dep_server_publish, .tick = tick, .context = server, .waiting_max = WAITING_MAX };
+
+    DEP_TRY(open_workers(server, config));
+    DEP_TRY(open_state(server, config, &server->admin_worker.arena, message));
+    dep_arena_reset(&server->admin_worker.arena);
+    DEP_TRY(dep_settings_new(server->writer_crypto, config, server->fence, &server->settings, message));
+    writer.store = server->store;
+    writer.log = server->log;
+    DEP_TRY(dep_writer_start(&writer, &server->writer));
+    return open_sockets(server, config, message);
+}
+
+struct dep_res dep_server_start(struct dep_config *config, struct dep_server **ret_server, char message[DEP_CONFIG_MESSAGE_MAX])
+{
+    struct dep_server *server = calloc(1, sizeof(*server));
+    struct dep_res res;
+
+    if (server == NULL)
+        return DEP_FAIL(ARENA_FULL);
+    (void)pthread_mutex_init(&server->mutex, NULL);
+    server->started = dep_server_now();
+    res = start(server, config, message);
+    if (!dep_is_ok(res)) {
+        if (message[0] == '\0')
+            (void)snprintf(message, DEP_CONFIG_MESSAGE_MAX, "cannot start: %s", dep_err_text(res.err));
+        if (server->settings == NULL)
+            dep_config_free(config);
+        dep_server_stop(server);
+        return res;
+    }
+    *ret_server = server;
+    return DEP_OK;
+}
+
+void dep_server_stop(struct dep_server *server)
+{
+    if (server == NULL)
+        return;
+    if (server->http != NULL)
+        dep_net_server_quiesce(server->http);
+    if (server->feed != NULL)
+        dep_feed_stop(server->feed);
+    if (server->http != NULL)
+        dep_net_server_stop(server->http, 30000);
+    if (server->admin != NULL)
+        dep_net_server_stop(server->admin, 1000);
+    dep_writer_stop(server->writer);
+    if (server->log != NULL)
+        dep_audit_close(server->log);
+    if (server->store != NULL)
+        dep_store_free(server->store);
+    dep_feed_free(server->feed);
+    dep_limiter_free(server->limiter);
+    dep_replay_free(server->replay);
+    dep_snapshot_unref(server->snapshot);
+    dep_settings_unref(server->settings);
+    dep_private_key_free(server->log_key);
+    dep_crypto_free(server->writer_crypto);
+    for (unsigned i = 0; i < DEP_WORKERS_MAX; i++)
+        close_worker(&server->workers[i]);
+    close_worker(&server->admin_worker);
+    dep_wipe(server->unseal_key, sizeof(server->unseal_key));
+    (void)pthread_mutex_destroy(&server->mutex);
+    free(server);
+}
+
+static bool is_same(const char *a, const char *b)
+{
+    return (a == NULL) == (b == NULL) && (a == NULL || strcmp(a, b) == 0);
+}
+
+struct dep_res dep_server_reload(struct dep_server *server, struct dep_config *config, char message[DEP_CONFIG_MESSAGE_MAX])
+{
+    struct dep_settings *next = NULL, *last;
+    const struct dep_config *old = server->settings->config;
+
+    if (!is_same(old->issuer, config->issuer) || !is_same(old->listen, config->listen) ||
+        !is_same(old->data_dir, config->data_dir) || !is_same(old->admin_socket, config->admin_socket) ||
+        !is_same(old->key_encryption_key_file, config->key_encryption_key_file) || old->workers != config->workers ||
+        old->connections_max != config->connections_max || old->replay_entries_max != config->replay_entries_max) {
+        (void)snprintf(message, DEP_CONFIG_MESSAGE_MAX,
+                       "issuer, listen, data_dir, admin_socket, key_encryption_key_file, workers, connections_max and "
+                       "replay_entries_max need a restart");
+        dep_config_free(config);
+        return DEP_FAIL(CONFIG_SYNTAX);
+    }
+
+    struct dep_res res = dep_settings_new(server->writer_crypto, config, server->fence, &next, message);
+
+    if (!dep_is_ok(res)) {
+        dep_config_free(config);
+        return res;
+    }
+    /* A nonce that is not from a file lives as long as the process. */
+    if (config->nonce_key_file == NULL)
+        memcpy(next->nonce_key, server->settings->nonce_key, sizeof(next->nonce_key));
+    (void)pthread_mutex_lock(&server->mutex);
+    last = server->settings;
+    server->settings = next;
+    (void)pthread_mutex_unlock(&server->mutex);
+    dep_settings_unref(last);
+    return DEP_OK;
+}
+
+unsigned dep_server_port(const struct dep_server *server)
+{
+    return dep_net_server_port(server->http);
+}

@@ -1,0 +1,96 @@
+/* The daemon's parts and how they hold together. */
+#ifndef DEP_SERVER_SERVER_H
+#define DEP_SERVER_SERVER_H
+
+#include <pthread.h>
+
+#include "server/config.h"
+#include "server/feed.h"
+#include "server/limiter.h"
+#include "server/snapshot.h"
+#include "server/writer.h"
+#include "store/replay.h"
+
+#define DEP_WORKERS_MAX 64u
+#define DEP_WORKER_ARENA_BYTES (1024u * 1024u)
+
+/* What a worker thread owns. */
+struct dep_worker {
+    struct dep_crypto *crypto;
+    struct dep_arena arena;
+    void *memory;
+    _Atomic uint64_t requests, refusals, tokens;
+};
+
+/* What a reload may change, as one immutable block. */
+struct dep_settings {
+    _Atomic unsigned references;
+    struct dep_config *config;
+    struct dep_policy policy;
+    struct dep_nonce_policy nonce;
+    unsigned char nonce_key[32];
+    char token_url[1200];
+    char *metadata;
+    size_t metadata_len;
+};
+
+struct dep_server {
+    pthread_mutex_t mutex; /* guards the two pointers below, for as long as it takes to count a reference */
+    struct dep_snapshot *snapshot;
+    struct dep_settings *settings;
+
+    struct dep_worker workers[DEP_WORKERS_MAX];
+    struct dep_worker admin_worker;
+    struct dep_crypto *writer_crypto;
+    struct dep_store *store;
+    struct dep_audit_log *log;
+    struct dep_private_key *log_key;
+    struct dep_replay *replay;
+    struct dep_writer *writer;
+    struct dep_feed *feed;
+    struct dep_limiter *limiter;
+    struct dep_net_server *http, *admin;
+    unsigned char unseal_key[32];
+    bool has_unseal_key;
+    int64_t fence;
+    int64_t started;
+    char audit_dir[1200];
+};
+
+/* Opens everything and starts to serve. On failure a message for people. */
+DEP_MUST struct dep_res dep_server_start(struct dep_config *config, struct dep_server **ret_server,
+                                         char message[DEP_CONFIG_MESSAGE_MAX]);
+void dep_server_stop(struct dep_server *server);
+/* Takes the configuration. What cannot change while running (issuer, listen, data_dir, workers) is refused with a message. */
+DEP_MUST struct dep_res dep_server_reload(struct dep_server *server, struct dep_config *config,
+                                          char message[DEP_CONFIG_MESSAGE_MAX]);
+unsigned dep_server_port(const struct dep_server *server);
+
+/* References for the length of one request. */
+struct dep_snapshot *dep_server_snapshot(struct dep_server *server);
+struct dep_settings *dep_server_settings(struct dep_server *server);
+void dep_settings_unref(struct dep_settings *settings);
+struct dep_secret dep_server_unseal_key(const struct dep_server *server);
+int64_t dep_server_now(void);
+
+/* settings.c */
+DEP_MUST struct dep_res dep_settings_new(struct dep_crypto *crypto, struct dep_config *config, int64_t fence,
+                                         struct dep_settings **ret_settings, char message[DEP_CONFIG_MESSAGE_MAX]);
+/* A file with exactly 32 bytes, raw or base64url, that nobody but its owner may read: DEP_ERR_KEY_FILE with a message. */
+DEP_MUST struct dep_res dep_key_file_read(const char *path, unsigned char ret_key[32], char message[DEP_CONFIG_MESSAGE_MAX]);
+
+/* public.c: the OAuth endpoints. */
+void dep_server_handle(void *server, struct dep_net_exchange *exchange);
+/* admin.c: /admin/v1/…, /livez, /readyz, /metrics. */
+void dep_server_handle_admin(void *server, struct dep_net_exchange *exchange);
+/* state.c: from the store to the first snapshot, and from changes to the next one. */
+DEP_MUST struct dep_res dep_server_load(struct dep_server *server, char message[DEP_CONFIG_MESSAGE_MAX]);
+void dep_server_publish(void *server, const struct dep_change *changes, size_t count);
+/* The change that stores an entry; its texts go into the arena. */
+DEP_MUST struct dep_res dep_revocation_change(struct dep_arena *arena, const struct dep_revocation *entry, struct dep_change *ret_change);
+/* Makes a signing key and the change that stores it, sealed when a key is configured. */
+DEP_MUST struct dep_res dep_signing_key_change(struct dep_arena *arena, struct dep_crypto *crypto, struct dep_secret unseal_key,
+                                               enum dep_alg alg, enum dep_key_state state, int64_t now,
+                                               struct dep_change *ret_change);
+
+#endif
