@@ -74,7 +74,8 @@ void dep_guard_answer(struct dep_arena *arena, struct dep_crypto *crypto, const 
         decision->www_authenticate = dep_buf_str(&buf);
     }
     if (shape->class == DEP_CLASS_USE_DPOP_NONCE)
-        decision->dpop_nonce = dep_nonce_make(arena, crypto, policy->dpop.nonce, now);
+        decision->dpop_nonce = dep_nonce_make(arena, crypto, policy->dpop.nonce,
+                                              now > policy->dpop.fence ? now : policy->dpop.fence + 1); /* past the fence */
 }
 
 void dep_guard_put_body(struct dep_buf *buf, const struct dep_guard_decision *decision)

@@ -19,8 +19,12 @@ void dep_reply_shape(const struct dep_guard_decision *decision, struct dep_answe
 
     add(&answer, space->headers, "Cache-Control", DEP_STR("no-store"));
     if (decision->is_allowed) {
-        memcpy(space->headers + answer.headers_count, decision->identity, sizeof(decision->identity));
-        answer.headers_count += DEP_GUARD_IDENTITY;
+        /* The library leaves out headers without a value; a blank is none either (rfc9110#5.5), and is sent. */
+        for (size_t i = 0; i < DEP_GUARD_IDENTITY; i++) {
+            struct dep_header header = decision->identity[i];
+
+            space->headers[answer.headers_count++] = (struct dep_header){ header.name, header.value.len > 0 ? header.value : DEP_STR(" ") };
+        }
         *ret_answer = answer;
         return;
     }
