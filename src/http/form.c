@@ -113,8 +113,8 @@ struct dep_res dep_form_parse(struct dep_arena *arena, struct dep_str text, stru
 
 static bool is_unreserved(char c)
 {
-    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '-' || c == '.' || c == '_' ||
-           c == '~';
+    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '-' || c == '.' ||
+           c == '_' || c == '~';
 }
 
 static void put_encoded(struct dep_buf *buf, struct dep_str text)

@@ -1,4 +1,5 @@
-/* application/x-www-form-urlencoded, as OAuth uses it (RFC 6749 appendix B): strict percent-encoding, UTF-8, bounded. */
+/* application/x-www-form-urlencoded, as OAuth uses it (RFC 6749 appendix B): strict percent-encoding, UTF-8,
+ * bounded. */
 #ifndef DEP_HTTP_FORM_H
 #define DEP_HTTP_FORM_H
 
@@ -22,7 +23,8 @@ struct dep_form {
  * Empty pieces between '&' are passed over; a piece without '=' is a name with an empty value. */
 DEP_MUST struct dep_res dep_form_parse(struct dep_arena *arena, struct dep_str text, struct dep_form *ret_form);
 /* Percent-decoding alone, with '+' as blank when `is_form`. Used for Basic credentials too (oauth-v2-1#2.4.1). */
-DEP_MUST struct dep_res dep_percent_decode(struct dep_arena *arena, struct dep_str text, bool is_form, struct dep_str *ret_text);
+DEP_MUST struct dep_res dep_percent_decode(struct dep_arena *arena, struct dep_str text, bool is_form,
+                                           struct dep_str *ret_text);
 /* Appends name=value with the '&' that is due. */
 void dep_form_put(struct dep_buf *buf, struct dep_str name, struct dep_str value);
 

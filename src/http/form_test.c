@@ -159,12 +159,14 @@ DEP_TEST(writes)
     dep_form_put(&buf, DEP_STR("grant_type"), DEP_STR("urn:ietf:params:oauth:grant-type:token-exchange"));
     dep_form_put(&buf, DEP_STR("v"), DEP_STR(" %&+\xc2\xa3\xe2\x82\xac="));
     dep_form_put(&buf, DEP_STR("e"), DEP_STR(""));
-    DEP_CHECK_STR(t, dep_buf_str(&buf),
-                  "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Atoken-exchange&v=+%25%26%2B%C2%A3%E2%82%AC%3D&e=");
+    DEP_CHECK_STR(
+        t, dep_buf_str(&buf),
+        "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Atoken-exchange&v=+%25%26%2B%C2%A3%E2%82%AC%3D&e=");
     dep_arena_init(&arena, memory, sizeof(memory));
     DEP_CHECK_OK(t, dep_form_parse(&arena, dep_buf_str(&buf), &form));
-    DEP_CHECK_STR(t, show(&form, shown, sizeof(shown)),
-                  "<grant_type>=<urn:ietf:params:oauth:grant-type:token-exchange><v>=< %&+\xc2\xa3\xe2\x82\xac=><e>=<>");
+    DEP_CHECK_STR(
+        t, show(&form, shown, sizeof(shown)),
+        "<grant_type>=<urn:ietf:params:oauth:grant-type:token-exchange><v>=< %&+\xc2\xa3\xe2\x82\xac=><e>=<>");
 }
 
 DEP_TEST(arena_sweep)

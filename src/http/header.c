@@ -13,7 +13,8 @@ size_t dep_header_count(const struct dep_header *headers, size_t count, struct d
     return found;
 }
 
-struct dep_res dep_header_one(const struct dep_header *headers, size_t count, struct dep_str name, struct dep_str *ret_value)
+struct dep_res dep_header_one(const struct dep_header *headers, size_t count, struct dep_str name,
+                              struct dep_str *ret_value)
 {
     struct dep_str value = DEP_STR_ABSENT;
 
@@ -134,7 +135,8 @@ bool dep_media_type_is(struct dep_str value, struct dep_str type)
 
     struct dep_str parameter = dep_str_trim(dep_str_sub(value, semicolon + 1, value.len));
 
-    return dep_str_eq_nocase(parameter, DEP_STR("charset=utf-8")) || dep_str_eq_nocase(parameter, DEP_STR("charset=\"utf-8\""));
+    return dep_str_eq_nocase(parameter, DEP_STR("charset=utf-8")) ||
+           dep_str_eq_nocase(parameter, DEP_STR("charset=\"utf-8\""));
 }
 
 void dep_put_error_text(struct dep_buf *buf, struct dep_str text)

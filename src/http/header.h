@@ -12,8 +12,8 @@ struct dep_header {
     struct dep_str value;
 };
 
-/* The only value of a header (name compared without case): absent when it is not there, DEP_ERR_HTTP_HEADER_DUPLICATE when it is
- * there twice. */
+/* The only value of a header (name compared without case): absent when it is not there, DEP_ERR_HTTP_HEADER_DUPLICATE
+ * when it is there twice. */
 DEP_MUST struct dep_res dep_header_one(const struct dep_header *headers, size_t count, struct dep_str name,
                                        struct dep_str *ret_value);
 size_t dep_header_count(const struct dep_header *headers, size_t count, struct dep_str name);
@@ -25,8 +25,8 @@ struct dep_credentials {
 };
 DEP_MUST struct dep_res dep_credentials_parse(struct dep_str value, struct dep_credentials *ret_credentials);
 
-/* user and password of Basic credentials (RFC 7617), each form-decoded when that is possible, raw otherwise, because widespread
- * clients do not encode (oauth-v2-1#2.4.1). DEP_ERR_CLIENT_BASIC. */
+/* user and password of Basic credentials (RFC 7617), each form-decoded when that is possible, raw otherwise, because
+ * widespread clients do not encode (oauth-v2-1#2.4.1). DEP_ERR_CLIENT_BASIC. */
 DEP_MUST struct dep_res dep_basic_parse(struct dep_arena *arena, struct dep_str token68, struct dep_str *ret_user,
                                         struct dep_secret *ret_password);
 

@@ -22,7 +22,8 @@ DEP_TEST(one_value_of_a_header)
     DEP_CHECK(t, !dep_str_is_absent(value) && value.len == 0);
     DEP_CHECK_OK(t, dep_header_one(headers, 4, DEP_STR("Host"), &value));
     DEP_CHECK(t, dep_str_is_absent(value));
-    DEP_CHECK(t, dep_header_count(headers, 4, DEP_STR("DPOP")) == 2 && dep_header_count(headers, 4, DEP_STR("DPo")) == 0);
+    DEP_CHECK(t,
+              dep_header_count(headers, 4, DEP_STR("DPOP")) == 2 && dep_header_count(headers, 4, DEP_STR("DPo")) == 0);
 }
 
 static void check_credentials(struct dep_test *t, struct dep_str text, const char *scheme, const char *token)
@@ -31,7 +32,8 @@ static void check_credentials(struct dep_test *t, struct dep_str text, const cha
     struct dep_res res = dep_credentials_parse(text, &credentials);
 
     if (scheme == NULL) {
-        dep_test_check(t, res.err == DEP_ERR_HTTP_AUTHORIZATION, __FILE__, __LINE__, "\"%.*s\" is taken", DEP_STR_ARG(text));
+        dep_test_check(t, res.err == DEP_ERR_HTTP_AUTHORIZATION, __FILE__, __LINE__, "\"%.*s\" is taken",
+                       DEP_STR_ARG(text));
         return;
     }
     DEP_CHECK_OK(t, res);
@@ -126,7 +128,8 @@ DEP_TEST(C22_odd_client_ids_stay_text)
 
 DEP_TEST(basic_is_strict_base64)
 {
-    static const char *const rows[] = { "", "a", "aWQ6eA", "aWQ6eA=", "aWQ6eA===", "aWQ6e_==", "aWQ6eB==", "aWQ6 eA==", "====" };
+    static const char *const rows[] = { "",         "a",        "aWQ6eA",    "aWQ6eA=", "aWQ6eA===",
+                                        "aWQ6e_==", "aWQ6eB==", "aWQ6 eA==", "====" };
     struct dep_arena arena;
     struct dep_str user;
     struct dep_secret password;
@@ -134,8 +137,8 @@ DEP_TEST(basic_is_strict_base64)
     dep_arena_init(&arena, memory, sizeof(memory));
     DEP_CHECK_OK(t, dep_basic_parse(&arena, DEP_STR("aWQ6eA=="), &user, &password));
     for (size_t i = 0; i < DEP_COUNT(rows); i++)
-        dep_test_check(t, dep_basic_parse(&arena, dep_str_c(rows[i]), &user, &password).err == DEP_ERR_CLIENT_BASIC, __FILE__, __LINE__,
-                       "\"%s\" is taken", rows[i]);
+        dep_test_check(t, dep_basic_parse(&arena, dep_str_c(rows[i]), &user, &password).err == DEP_ERR_CLIENT_BASIC,
+                       __FILE__, __LINE__, "\"%s\" is taken", rows[i]);
 }
 
 #define FORM "application/x-www-form-urlencoded"
@@ -168,8 +171,8 @@ DEP_TEST(K21_media_types)
     };
 
     for (size_t i = 0; i < DEP_COUNT(rows); i++)
-        dep_test_check(t, dep_media_type_is(dep_str_c(rows[i].text), DEP_STR(FORM)) == rows[i].is_form, __FILE__, __LINE__, "\"%s\"",
-                       rows[i].text);
+        dep_test_check(t, dep_media_type_is(dep_str_c(rows[i].text), DEP_STR(FORM)) == rows[i].is_form, __FILE__,
+                       __LINE__, "\"%s\"", rows[i].text);
     DEP_CHECK(t, !dep_media_type_is(DEP_STR_ABSENT, DEP_STR(FORM)));
     DEP_CHECK(t, !dep_media_type_is(DEP_STR(FORM "\0"), DEP_STR(FORM)));
 }
@@ -181,15 +184,16 @@ DEP_TEST(challenges_on_one_line)
 
     dep_buf_init(&buf, text, sizeof(text));
     dep_challenge_put(&buf, &(struct dep_challenge){ .scheme = "Bearer",
-                                                      .error = DEP_STR("invalid_token"),
-                                                      .error_description = DEP_STR("a \"quoted\"\r\n\\ text \xc3\xa4"),
-                                                      .scope = DEP_STR("read write"),
-                                                      .resource_metadata = DEP_STR("https://api/.well-known/x") });
+                                                     .error = DEP_STR("invalid_token"),
+                                                     .error_description = DEP_STR("a \"quoted\"\r\n\\ text \xc3\xa4"),
+                                                     .scope = DEP_STR("read write"),
+                                                     .resource_metadata = DEP_STR("https://api/.well-known/x") });
     dep_challenge_put(&buf, &(struct dep_challenge){ .scheme = "DPoP", .algs = DEP_STR("ES256 EdDSA") });
     dep_challenge_put(&buf, &(struct dep_challenge){ .scheme = "Basic" });
     DEP_CHECK_STR(t, dep_buf_str(&buf),
                   "Bearer error=\"invalid_token\", error_description=\"a ?quoted????"
-                  " text ??\", scope=\"read write\", resource_metadata=\"https://api/.well-known/x\", DPoP algs=\"ES256 EdDSA\", Basic");
+                  " text ??\", scope=\"read write\", resource_metadata=\"https://api/.well-known/x\", DPoP "
+                  "algs=\"ES256 EdDSA\", Basic");
 }
 
 DEP_TEST(error_text_keeps_to_its_characters)
@@ -222,14 +226,10 @@ DEP_TEST(a_full_buffer_fails)
 int main(void)
 {
     static const struct dep_test_row rows[] = {
-        DEP_ROW(one_value_of_a_header),
-        DEP_ROW(A59_credentials),
-        DEP_ROW(basic_credentials),
-        DEP_ROW(C22_odd_client_ids_stay_text),
-        DEP_ROW(basic_is_strict_base64),
-        DEP_ROW(K21_media_types),
-        DEP_ROW(challenges_on_one_line),
-        DEP_ROW(error_text_keeps_to_its_characters),
+        DEP_ROW(one_value_of_a_header),  DEP_ROW(A59_credentials),
+        DEP_ROW(basic_credentials),      DEP_ROW(C22_odd_client_ids_stay_text),
+        DEP_ROW(basic_is_strict_base64), DEP_ROW(K21_media_types),
+        DEP_ROW(challenges_on_one_line), DEP_ROW(error_text_keeps_to_its_characters),
         DEP_ROW(a_full_buffer_fails),
     };
 

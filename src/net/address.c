@@ -1,5 +1,5 @@
-/* Which addresses a fetch may connect to. IPv4: a table of what is not public. IPv6: only 2000::/3 is handed out at all, so
- * the table holds the holes in it. */
+/* Which addresses a fetch may connect to. IPv4: a table of what is not public. IPv6: only 2000::/3 is handed out at
+ * all, so the table holds the holes in it. */
 #include "net/address.h"
 
 #include <netinet/in.h>

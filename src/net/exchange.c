@@ -1,124 +1,21 @@
 /* Exchanges: from the first byte of a request to the end of its answer, as callbacks of libmicrohttpd.
  *
  * Invariants:
- *  (1) Responses are queued on the connection's own worker thread only. A reply from elsewhere leaves its response in the
- *      exchange and resumes the connection; the library then calls the handler again, which queues it.
- *  (2) `state` decides who wakes whom: dep_net_defer() suspends before it says DEFERRED, dep_net_reply() resumes only when it
- *      found DEFERRED. Whichever comes second acts, so no wake-up is lost and none comes twice.
- *  (3) An exchange is freed when the library says that the request has ended; an abandoned one also waits for its late reply. */
+ *  (1) Responses are queued on the connection's own worker thread only. A reply from elsewhere leaves its response in
+ *      the exchange and resumes the connection; the library then calls the handler again, which queues it.
+ *  (2) `state` decides who wakes whom: dep_net_defer() suspends before it says DEFERRED, dep_net_reply() resumes only
+ *      when it found DEFERRED. Whichever comes second acts, so no wake-up is lost and none comes twice.
+ *  (3) An exchange is freed when the library says that the request has ended; an abandoned one also waits for its late
+ *      reply. */
 #include "net/exchange.h"
 
-#include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <time.h>
-
-int64_t dep_net_now_ms(void)
-{
-    struct timespec now;
-
-    (void)clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-static void set_stage(struct dep_net_connection *connection, enum dep_net_stage stage)
-{
-    if (connection == NULL)
-        return;
-    atomic_store_explicit(&connection->since_ms, dep_net_now_ms(), memory_order_relaxed);
-    atomic_store_explicit(&connection->stage, (int)stage, memory_order_relaxed);
-}
-
-/* Connections */
-
-static void name_peer(struct dep_net_connection *connection)
-{
-    union {
-        struct sockaddr any;
-        struct sockaddr_in v4;
-        struct sockaddr_in6 v6;
-        struct sockaddr_storage storage;
-    } name = { 0 };
-    socklen_t size = sizeof(name);
-    struct ucred peer;
-    socklen_t peer_size = sizeof(peer);
-
-    if (getpeername(connection->fd, &name.any, &size) != 0)
-        return;
-    if (name.any.sa_family == AF_INET) {
-        (void)inet_ntop(AF_INET, &name.v4.sin_addr, connection->peer, sizeof(connection->peer));
-    } else if (name.any.sa_family == AF_INET6) {
-        if (IN6_IS_ADDR_V4MAPPED(&name.v6.sin6_addr))
-            (void)inet_ntop(AF_INET, &name.v6.sin6_addr.s6_addr[12], connection->peer, sizeof(connection->peer));
-        else
-            (void)inet_ntop(AF_INET6, &name.v6.sin6_addr, connection->peer, sizeof(connection->peer));
-    } else if (name.any.sa_family == AF_UNIX) {
-        memcpy(connection->peer, "unix", 5);
-        if (getsockopt(connection->fd, SOL_SOCKET, SO_PEERCRED, &peer, &peer_size) == 0) {
-            connection->uid = (int64_t)peer.uid;
-            connection->gid = (int64_t)peer.gid;
-        }
-    }
-    connection->peer_len = strlen(connection->peer);
-}
-
-static void open_connection(struct dep_net_server *server, struct MHD_Connection *mhd, void **socket_context)
-{
-    const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
-    struct dep_net_connection *connection = calloc(1, sizeof(*connection));
-
-    if (connection == NULL || info == NULL) {
-        free(connection);
-        return;
-    }
-    connection->fd = info->connect_fd;
-    connection->uid = -1;
-    connection->gid = -1;
-    name_peer(connection);
-    set_stage(connection, DEP_NET_WAITS);
-    pthread_mutex_lock(&server->lock);
-    connection->next = server->connections;
-    if (connection->next != NULL)
-        connection->next->previous = connection;
-    server->connections = connection;
-    pthread_mutex_unlock(&server->lock);
-    *socket_context = connection;
-}
-
-/* Runs before the library closes the descriptor, so the watch can never touch a foreign one. */
-static void close_connection(struct dep_net_server *server, void **socket_context)
-{
-    struct dep_net_connection *connection = *socket_context;
-
-    if (connection == NULL)
-        return;
-    pthread_mutex_lock(&server->lock);
-    if (connection->previous != NULL)
-        connection->previous->next = connection->next;
-    else
-        server->connections = connection->next;
-    if (connection->next != NULL)
-        connection->next->previous = connection->previous;
-    pthread_mutex_unlock(&server->lock);
-    free(connection);
-    *socket_context = NULL;
-}
-
-void dep_net_on_connection(void *closure, struct MHD_Connection *mhd, void **socket_context,
-                           enum MHD_ConnectionNotificationCode code)
-{
-    struct dep_net_server *server = closure;
-
-    if (code == MHD_CONNECTION_NOTIFY_STARTED)
-        open_connection(server, mhd, socket_context);
-    else
-        close_connection(server, socket_context);
-}
 
 /* The start of a request */
 
-/* The library's first word on a request, while the target is still as it was sent: everything is allocated here, at once. */
+/* The library's first word on a request, while the target is still as it was sent: everything is allocated here, at
+ * once. */
 void *dep_net_on_target(void *closure, const char *target, struct MHD_Connection *mhd)
 {
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
@@ -136,13 +33,13 @@ void *dep_net_on_target(void *closure, const char *target, struct MHD_Connection
     entry->raw_target = target;
     entry->target_len = len;
     memcpy(entry->text, target, len + 1);
-    set_stage(entry->connection, DEP_NET_READS);
+    dep_net_stage(entry->connection, DEP_NET_READS);
     return entry;
 }
 
-/* The library ends every line of the head with NULs in place, and tolerates much while it does. Before 1.0 this is how a
- * line's true form is seen: after a name one NUL where the colon was, blanks, the value, two NULs for CR LF, the next name.
- * A bare CR or LF, a folded line, a NUL or blanks before the colon leave another layout. */
+/* The library ends every line of the head with NULs in place, and tolerates much while it does. Before 1.0 this is how
+ * a line's true form is seen: after a name one NUL where the colon was, blanks, the value, two NULs for CR LF, the next
+ * name. A bare CR or LF, a folded line, a NUL or blanks before the colon leave another layout. */
 static bool has_layout(const char **at, const char *name, size_t name_len, const char *value, size_t value_len)
 {
 #if MHD_VERSION < 0x00097600
@@ -187,8 +84,8 @@ struct collecting {
     bool is_broken;
 };
 
-static enum MHD_Result collect(void *closure, enum MHD_ValueKind kind, const char *name, size_t name_len, const char *value,
-                               size_t value_len)
+static enum MHD_Result collect(void *closure, enum MHD_ValueKind kind, const char *name, size_t name_len,
+                               const char *value, size_t value_len)
 {
     struct collecting *collecting = closure;
     struct dep_net_entry *entry = collecting->entry;
@@ -209,7 +106,8 @@ static const struct dep_net_refusal broken_head = { 400, "the request head is ma
 static const struct dep_net_refusal no_memory = { 503, "out of memory" };
 
 /* Line and headers, all checks. NULL when the request may go on. */
-static const struct dep_net_refusal *begin(struct dep_net_entry *entry, const char *method, const char *url, const char *version)
+static const struct dep_net_refusal *begin(struct dep_net_entry *entry, const char *method, const char *url,
+                                           const char *version)
 {
     struct dep_net_exchange *exchange = &entry->exchange;
     struct dep_str target = dep_str(entry->text, entry->target_len);
@@ -222,8 +120,8 @@ static const struct dep_net_refusal *begin(struct dep_net_entry *entry, const ch
         return refusal;
 #if MHD_VERSION < 0x00097600
     /* One blank between the parts, CR LF at the end. */
-    if (url != entry->raw_target || url != method + exchange->method.len + 1 || version != url + entry->target_len + 1 ||
-        version[8] != '\0' || version[9] != '\0')
+    if (url != entry->raw_target || url != method + exchange->method.len + 1 ||
+        version != url + entry->target_len + 1 || version[8] != '\0' || version[9] != '\0')
         return &broken_head;
 #else
     (void)url;
@@ -256,7 +154,8 @@ static const struct dep_net_refusal *begin(struct dep_net_entry *entry, const ch
 
 static enum MHD_Result refuse(struct dep_net_entry *entry, const struct dep_net_refusal *refusal)
 {
-    static const struct dep_header headers[] = { { DEP_STR_INIT("Content-Type"), DEP_STR_INIT("application/problem+json") },
+    static const struct dep_header headers[] = { { DEP_STR_INIT("Content-Type"),
+                                                   DEP_STR_INIT("application/problem+json") },
                                                  { DEP_STR_INIT("Cache-Control"), DEP_STR_INIT("no-store") } };
     char text[256];
     struct dep_buf body;
@@ -272,7 +171,7 @@ static enum MHD_Result refuse(struct dep_net_entry *entry, const struct dep_net_
         .status = refusal->status, .headers = headers, .headers_count = 2, .body = dep_buf_str(&body), .close = true });
     if (response == NULL)
         return MHD_NO;
-    set_stage(entry->connection, DEP_NET_SENDS);
+    dep_net_stage(entry->connection, DEP_NET_SENDS);
 
     enum MHD_Result result = MHD_queue_response(entry->mhd, (unsigned)refusal->status, response);
 
@@ -295,7 +194,7 @@ static unsigned worker_index(struct dep_net_server *server)
 
 static enum MHD_Result queue_answer(struct dep_net_entry *entry)
 {
-    set_stage(entry->connection, DEP_NET_SENDS);
+    dep_net_stage(entry->connection, DEP_NET_SENDS);
     if (atomic_load_explicit(&entry->state, memory_order_acquire) == DEP_NET_ABANDONED)
         return MHD_queue_response(entry->mhd, MHD_HTTP_SERVICE_UNAVAILABLE, entry->server->stopping);
 
@@ -328,7 +227,7 @@ static enum MHD_Result hand_over(struct dep_net_entry *entry)
     exchange->worker = worker_index(server);
     entry->is_handed = true;
     atomic_fetch_add(&server->active, 1);
-    set_stage(connection, DEP_NET_WORKS);
+    dep_net_stage(connection, DEP_NET_WORKS);
     server->config.handle(server->config.context, exchange);
     if (entry->is_deferred)
         return MHD_YES;
@@ -409,7 +308,8 @@ static void release(struct dep_net_entry *entry)
     free(entry);
 }
 
-void dep_net_on_completed(void *closure, struct MHD_Connection *mhd, void **request_context, enum MHD_RequestTerminationCode code)
+void dep_net_on_completed(void *closure, struct MHD_Connection *mhd, void **request_context,
+                          enum MHD_RequestTerminationCode code)
 {
     struct dep_net_server *server = closure;
     struct dep_net_entry *entry = *request_context;
@@ -419,7 +319,7 @@ void dep_net_on_completed(void *closure, struct MHD_Connection *mhd, void **requ
     if (entry == NULL)
         return;
     *request_context = NULL;
-    set_stage(entry->connection, DEP_NET_WAITS);
+    dep_net_stage(entry->connection, DEP_NET_WAITS);
     if (entry->is_deferred)
         list_remove(entry);
 
@@ -462,8 +362,8 @@ static bool add_header(struct MHD_Response *response, const struct dep_header *h
 
 struct MHD_Response *dep_net_response(const struct dep_net_answer *answer)
 {
-    struct MHD_Response *response = MHD_create_response_from_buffer(answer->body.len, (void *)(uintptr_t)answer->body.ptr,
-                                                                    MHD_RESPMEM_MUST_COPY);
+    struct MHD_Response *response =
+        MHD_create_response_from_buffer(answer->body.len, (void *)(uintptr_t)answer->body.ptr, MHD_RESPMEM_MUST_COPY);
 
     if (response == NULL)
         return NULL;
@@ -521,6 +421,6 @@ void dep_net_abandon_all(struct dep_net_server *server)
         if (atomic_compare_exchange_strong(&entry->state, &state, DEP_NET_ABANDONED))
             MHD_resume_connection(entry->mhd);
         else
-            atomic_fetch_sub(&entry->references, 1); /* answered; the list keeps it alive until its worker takes it off */
+            atomic_fetch_sub(&entry->references, 1); /* answered: it leaves the list on its worker */
     }
 }

@@ -1,4 +1,5 @@
-/* Inside of the HTTP server: connections, exchanges, and the callbacks that libmicrohttpd runs. Not for other folders. */
+/* Inside of the HTTP server: connections, exchanges, and the callbacks that libmicrohttpd runs. Not for other
+ * folders. */
 #ifndef DEP_NET_EXCHANGE_H
 #define DEP_NET_EXCHANGE_H
 
@@ -34,7 +35,8 @@ struct dep_net_connection {
     char peer[INET6_ADDRSTRLEN];
 };
 
-/* Who answers. OPEN -> ANSWERED in the handler; OPEN -> DEFERRED -> ANSWERED later; DEFERRED -> ABANDONED when the server stops first. */
+/* Who answers. OPEN -> ANSWERED in the handler; OPEN -> DEFERRED -> ANSWERED later; DEFERRED -> ABANDONED when the
+ * server stops first. */
 enum dep_net_state { DEP_NET_OPEN, DEP_NET_DEFERRED, DEP_NET_ANSWERED, DEP_NET_ABANDONED };
 
 struct dep_net_entry {
@@ -82,6 +84,7 @@ struct dep_net_server {
 };
 
 int64_t dep_net_now_ms(void);
+void dep_net_stage(struct dep_net_connection *connection, enum dep_net_stage stage);
 
 /* Callbacks of the daemon; the closure is the server. */
 void dep_net_on_connection(void *closure, struct MHD_Connection *mhd, void **socket_context,

@@ -1,8 +1,8 @@
 /* Outgoing HTTP over libcurl.
  *
  * Invariants:
- *  (1) The address rules are applied to the address of the socket itself, once when it is opened and again before each request
- *      on it (a kept connection); so no name, number format, redirect or second resolution leads around them.
+ *  (1) The address rules are applied to the address of the socket itself, once when it is opened and again before each
+ *      request on it (a kept connection); so no name, number format, redirect or second resolution leads around them.
  *  (2) Plain http is spoken to loopback and, where allowed, to private addresses; never to a public one.
  *  (3) No byte beyond the caps is kept; the transfer ends there. Trailers are never merged into the headers. */
 #include "net/fetch.h"
@@ -78,9 +78,15 @@ static bool may_connect(struct run *run, const struct sockaddr *address)
     if (run->is_unix)
         return address->sa_family == AF_UNIX;
     switch (dep_net_reach(address)) {
-    case DEP_NET_PUBLIC: may = !run->is_plain_http; break;
-    case DEP_NET_LOOPBACK: may = run->policy->may_loopback; break;
-    case DEP_NET_SPECIAL: may = run->policy->may_private && address->sa_family != AF_UNIX; break;
+    case DEP_NET_PUBLIC:
+        may = !run->is_plain_http;
+        break;
+    case DEP_NET_LOOPBACK:
+        may = run->policy->may_loopback;
+        break;
+    case DEP_NET_SPECIAL:
+        may = run->policy->may_private && address->sa_family != AF_UNIX;
+        break;
     }
     if (!may)
         run->is_address_refused = true;
@@ -286,7 +292,8 @@ static CURLcode drive(struct dep_fetcher *fetcher)
     while (curl_multi_perform(fetcher->multi, &running) == CURLM_OK && running > 0) {
         struct curl_waitfd stop = { .fd = fetcher->stop_fd, .events = CURL_WAIT_POLLIN };
 
-        if (curl_multi_poll(fetcher->multi, &stop, fetcher->stop_fd >= 0 ? 1 : 0, 1000, NULL) != CURLM_OK || stop.revents != 0)
+        if (curl_multi_poll(fetcher->multi, &stop, fetcher->stop_fd >= 0 ? 1 : 0, 1000, NULL) != CURLM_OK ||
+            stop.revents != 0)
             break;
     }
     if (running == 0) {
@@ -333,7 +340,8 @@ static struct dep_res finish(struct dep_fetcher *fetcher, struct run *run, struc
 }
 
 /* What the URL itself must be: https, or http where the policy allows; nobody's password in it. */
-static struct dep_res check_url(const struct dep_fetch_policy *policy, const struct dep_fetch_request *request, struct run *run)
+static struct dep_res check_url(const struct dep_fetch_policy *policy, const struct dep_fetch_request *request,
+                                struct run *run)
 {
     struct dep_url url;
 

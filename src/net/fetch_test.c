@@ -38,34 +38,43 @@ DEP_TEST(gets_and_posts)
 
     DEP_CHECK(t, start(&f, 1, 30));
     for (unsigned i = 0; i < 3; i++) {
-        DEP_CHECK_OK(t, dep_fetch(fetcher, &local,
-                                  &(struct dep_fetch_request){ .url = url_of(url, "http://127.0.0.1:{}/a/../b?c=d", f.port),
-                                                               .headers = headers,
-                                                               .headers_count = 2 },
-                                  &answer));
-        DEP_CHECK(t, answer.status == 200 && has(answer.body, "GET [/a/../b] [c=d]") && has(answer.body, "\nX-Empty=\n"));
+        DEP_CHECK_OK(
+            t, dep_fetch(fetcher, &local,
+                         &(struct dep_fetch_request){ .url = url_of(url, "http://127.0.0.1:{}/a/../b?c=d", f.port),
+                                                      .headers = headers,
+                                                      .headers_count = 2 },
+                         &answer));
+        DEP_CHECK(t,
+                  answer.status == 200 && has(answer.body, "GET [/a/../b] [c=d]") && has(answer.body, "\nX-Empty=\n"));
         DEP_CHECK(t, has(answer.body, "\nAuthorization=Bearer x\n"));
         DEP_CHECK_OK(t, dep_header_one(answer.headers, answer.headers_count, DEP_STR("content-type"), &type));
         DEP_CHECK_STR(t, type, "text/plain");
         dep_fetch_answer_done(&answer);
         DEP_CHECK_OK(t, dep_fetch(fetcher, &local,
-                                  &(struct dep_fetch_request){
-                                      .method = DEP_STR("POST"), .url = url_of(url, "http://127.0.0.1:{}/p", f.port), .body = DEP_STR("a=b\0c") },
+                                  &(struct dep_fetch_request){ .method = DEP_STR("POST"),
+                                                               .url = url_of(url, "http://127.0.0.1:{}/p", f.port),
+                                                               .body = DEP_STR("a=b\0c") },
                                   &answer));
         DEP_CHECK(t, answer.status == 200 && has(answer.body, "POST [/p]") && has(answer.body, "\nContent-Length=5\n"));
         DEP_CHECK(t, dep_str_ends(answer.body, DEP_STR("\n\na=b\0c")) && !has(answer.body, "Content-Type"));
         dep_fetch_answer_done(&answer);
     }
     DEP_CHECK_OK(t, dep_fetch(fetcher, &local,
-                              &(struct dep_fetch_request){ .method = DEP_STR("DELETE"), .url = url_of(url, "http://127.0.0.1:{}/d", f.port) }, &answer));
+                              &(struct dep_fetch_request){ .method = DEP_STR("DELETE"),
+                                                           .url = url_of(url, "http://127.0.0.1:{}/d", f.port) },
+                              &answer));
     DEP_CHECK(t, has(answer.body, "DELETE [/d]"));
     dep_fetch_answer_done(&answer);
     DEP_CHECK_OK(t, dep_fetch(fetcher, &local,
-                              &(struct dep_fetch_request){ .method = DEP_STR("HEAD"), .url = url_of(url, "http://127.0.0.1:{}/h", f.port) }, &answer));
+                              &(struct dep_fetch_request){ .method = DEP_STR("HEAD"),
+                                                           .url = url_of(url, "http://127.0.0.1:{}/h", f.port) },
+                              &answer));
     DEP_CHECK(t, answer.status == 200 && answer.body.len == 0);
     dep_fetch_answer_done(&answer);
     DEP_CHECK_OK(t, dep_fetch(fetcher, &local,
-                              &(struct dep_fetch_request){ .method = DEP_STR("POST"), .url = url_of(url, "http://127.0.0.1:{}/e", f.port) }, &answer));
+                              &(struct dep_fetch_request){ .method = DEP_STR("POST"),
+                                                           .url = url_of(url, "http://127.0.0.1:{}/e", f.port) },
+                              &answer));
     DEP_CHECK(t, has(answer.body, "POST [/e]") && has(answer.body, "\nContent-Length=0\n"));
     dep_fetch_answer_done(&answer);
     dep_fetcher_free(fetcher);
@@ -85,14 +94,19 @@ DEP_TEST(unix_sockets)
     (void)snprintf(path, sizeof(path), "%s/s", folder);
     (void)snprintf(address, sizeof(address), "unix:%s", path);
     DEP_CHECK(t, start_at(&f, dep_str_c(address), 1, 30));
-    DEP_CHECK_OK(t, dep_fetch(fetcher, &strict, &(struct dep_fetch_request){ .url = DEP_STR("http://deputy/admin"), .unix_socket = dep_str_c(path) },
+    DEP_CHECK_OK(t, dep_fetch(fetcher, &strict,
+                              &(struct dep_fetch_request){ .url = DEP_STR("http://deputy/admin"),
+                                                           .unix_socket = dep_str_c(path) },
                               &answer));
     DEP_CHECK(t, answer.status == 200 && has(answer.body, "GET [/admin]") && has(answer.body, "peer=unix"));
     dep_fetch_answer_done(&answer);
     stop(&f, 1000);
-    DEP_CHECK_FAIL(t, dep_fetch(fetcher, &strict,
-                                &(struct dep_fetch_request){ .url = DEP_STR("http://deputy/admin"), .unix_socket = dep_str_c(path) }, &answer),
-                   NET_FETCH);
+    DEP_CHECK_FAIL(
+        t,
+        dep_fetch(fetcher, &strict,
+                  &(struct dep_fetch_request){ .url = DEP_STR("http://deputy/admin"), .unix_socket = dep_str_c(path) },
+                  &answer),
+        NET_FETCH);
     dep_fetcher_free(fetcher);
     rmdir(folder);
 }
@@ -100,9 +114,10 @@ DEP_TEST(unix_sockets)
 DEP_TEST(F04_loopback_in_every_spelling_is_refused)
 {
     static const char *const urls[] = {
-        "http://127.0.0.1:{}/",       "https://127.0.0.1:{}/",        "https://2130706433:{}/", "https://0x7f000001:{}/", "https://0177.0.0.1:{}/",
-        "https://127.1:{}/",          "https://[::ffff:7f00:1]:{}/",  "https://[::1]:{}/",      "https://localhost:{}/",  "https://LOCALHOST:{}/",
-        "https://0.0.0.0:{}/",        "https://[::]:{}/",             "https://10.0.0.1:{}/",   "https://169.254.169.254/", "HTTP://127.0.0.1:{}/",
+        "http://127.0.0.1:{}/",   "https://127.0.0.1:{}/",    "https://2130706433:{}/",      "https://0x7f000001:{}/",
+        "https://0177.0.0.1:{}/", "https://127.1:{}/",        "https://[::ffff:7f00:1]:{}/", "https://[::1]:{}/",
+        "https://localhost:{}/",  "https://LOCALHOST:{}/",    "https://0.0.0.0:{}/",         "https://[::]:{}/",
+        "https://10.0.0.1:{}/",   "https://169.254.169.254/", "HTTP://127.0.0.1:{}/",
     };
     struct dep_fetcher *fetcher = dep_fetcher_new(-1);
     struct dep_fetch_answer answer;
@@ -111,24 +126,33 @@ DEP_TEST(F04_loopback_in_every_spelling_is_refused)
 
     DEP_CHECK(t, start(&f, 1, 30));
     for (size_t i = 0; i < DEP_COUNT(urls); i++) {
-        struct dep_res res = dep_fetch(fetcher, &strict, &(struct dep_fetch_request){ .url = url_of(url, urls[i], f.port) }, &answer);
+        struct dep_res res =
+            dep_fetch(fetcher, &strict, &(struct dep_fetch_request){ .url = url_of(url, urls[i], f.port) }, &answer);
 
-        dep_test_check(t, res.err == DEP_ERR_NET_FETCH_ADDRESS, __FILE__, __LINE__, "%s gives %s", url, dep_err_name(res.err));
+        dep_test_check(t, res.err == DEP_ERR_NET_FETCH_ADDRESS, __FILE__, __LINE__, "%s gives %s", url,
+                       dep_err_name(res.err));
     }
     /* A name with a final dot may not resolve at all; what matters is that nothing is reached. */
-    DEP_CHECK(t, !dep_is_ok(dep_fetch(fetcher, &strict, &(struct dep_fetch_request){ .url = url_of(url, "https://localhost.:{}/", f.port) }, &answer)));
+    DEP_CHECK(t, !dep_is_ok(dep_fetch(
+                     fetcher, &strict,
+                     &(struct dep_fetch_request){ .url = url_of(url, "https://localhost.:{}/", f.port) }, &answer)));
     DEP_CHECK(t, atomic_load(&f.handled) == 0);
-    DEP_CHECK_OK(t, dep_fetch(fetcher, &local, &(struct dep_fetch_request){ .url = url_of(url, "http://127.1:{}/", f.port) }, &answer));
+    DEP_CHECK_OK(t, dep_fetch(fetcher, &local,
+                              &(struct dep_fetch_request){ .url = url_of(url, "http://127.1:{}/", f.port) }, &answer));
     dep_fetch_answer_done(&answer);
     DEP_CHECK(t, atomic_load(&f.handled) == 1);
 
     /* The connection is kept now; the stricter policy must not ride on it. */
-    DEP_CHECK_FAIL(t, dep_fetch(fetcher, &strict, &(struct dep_fetch_request){ .url = url_of(url, "http://127.1:{}/", f.port) }, &answer),
+    DEP_CHECK_FAIL(t,
+                   dep_fetch(fetcher, &strict,
+                             &(struct dep_fetch_request){ .url = url_of(url, "http://127.1:{}/", f.port) }, &answer),
                    NET_FETCH_ADDRESS);
 
     struct dep_fetch_policy private_only = { .may_private = true, .body_bytes_max = 65536, .timeout_ms = 5000 };
 
-    DEP_CHECK_FAIL(t, dep_fetch(fetcher, &private_only, &(struct dep_fetch_request){ .url = url_of(url, "http://127.1:{}/", f.port) }, &answer),
+    DEP_CHECK_FAIL(t,
+                   dep_fetch(fetcher, &private_only,
+                             &(struct dep_fetch_request){ .url = url_of(url, "http://127.1:{}/", f.port) }, &answer),
                    NET_FETCH_ADDRESS);
     DEP_CHECK(t, atomic_load(&f.handled) == 1);
     dep_fetcher_free(fetcher);
@@ -137,15 +161,19 @@ DEP_TEST(F04_loopback_in_every_spelling_is_refused)
 
 DEP_TEST(F01_bad_urls)
 {
-    static const char *const urls[] = { "",          "x",          "/x",           "ftp://127.0.0.1/", "file:///etc/passwd", "http://u:p@127.0.0.1/", "http:///x",
-                                        "http:h/x",  "https://h /", "http://1.1.1.1/", "gopher://127.0.0.1/", "http://127.0.0.1:99999/" };
+    static const char *const urls[] = {
+        "",          "x",        "/x",          "ftp://127.0.0.1/", "file:///etc/passwd",  "http://u:p@127.0.0.1/",
+        "http:///x", "http:h/x", "https://h /", "http://1.1.1.1/",  "gopher://127.0.0.1/", "http://127.0.0.1:99999/"
+    };
     struct dep_fetcher *fetcher = dep_fetcher_new(-1);
     struct dep_fetch_answer answer;
 
     for (size_t i = 0; i < DEP_COUNT(urls); i++) {
-        struct dep_res res = dep_fetch(fetcher, &local, &(struct dep_fetch_request){ .url = dep_str_c(urls[i]) }, &answer);
+        struct dep_res res =
+            dep_fetch(fetcher, &local, &(struct dep_fetch_request){ .url = dep_str_c(urls[i]) }, &answer);
 
-        dep_test_check(t, res.err == DEP_ERR_NET_FETCH_ADDRESS, __FILE__, __LINE__, "%s gives %s", urls[i], dep_err_name(res.err));
+        dep_test_check(t, res.err == DEP_ERR_NET_FETCH_ADDRESS, __FILE__, __LINE__, "%s gives %s", urls[i],
+                       dep_err_name(res.err));
     }
     dep_fetcher_free(fetcher);
 }
@@ -163,10 +191,12 @@ DEP_TEST(headers_cannot_smuggle_lines)
 
     DEP_CHECK(t, start(&f, 1, 30));
     for (size_t i = 0; i < DEP_COUNT(rows); i++)
-        DEP_CHECK_FAIL(t, dep_fetch(fetcher, &local,
-                                    &(struct dep_fetch_request){
-                                        .url = url_of(url, "http://127.0.0.1:{}/", f.port), .headers = &rows[i], .headers_count = 1 },
-                                    &answer),
+        DEP_CHECK_FAIL(t,
+                       dep_fetch(fetcher, &local,
+                                 &(struct dep_fetch_request){ .url = url_of(url, "http://127.0.0.1:{}/", f.port),
+                                                              .headers = &rows[i],
+                                                              .headers_count = 1 },
+                                 &answer),
                        NET_FETCH);
     DEP_CHECK(t, atomic_load(&f.handled) == 0);
     dep_fetcher_free(fetcher);
@@ -228,11 +258,14 @@ static void stop_liar(struct liar *liar)
     close(liar->fd);
 }
 
-static struct dep_res fetch_from(struct liar *liar, const struct dep_fetch_policy *policy, int stop_fd, struct dep_fetch_answer *ret_answer)
+static struct dep_res fetch_from(struct liar *liar, const struct dep_fetch_policy *policy, int stop_fd,
+                                 struct dep_fetch_answer *ret_answer)
 {
     struct dep_fetcher *fetcher = dep_fetcher_new(stop_fd);
     char url[256];
-    struct dep_res res = dep_fetch(fetcher, policy, &(struct dep_fetch_request){ .url = url_of(url, "http://127.0.0.1:{}/", liar->port) }, ret_answer);
+    struct dep_res res =
+        dep_fetch(fetcher, policy,
+                  &(struct dep_fetch_request){ .url = url_of(url, "http://127.0.0.1:{}/", liar->port) }, ret_answer);
 
     dep_fetcher_free(fetcher);
     return res;
@@ -247,8 +280,8 @@ static void check_liar(struct dep_test *t, struct liar liar, enum dep_err want, 
 
     struct dep_res res = fetch_from(&liar, &policy, -1, &answer);
 
-    dep_test_check(t, res.err == want && answer.status == status, __FILE__, __LINE__, "%.*s gives %s and %d", DEP_STR_ARG(liar.says),
-                   dep_err_name(res.err), answer.status);
+    dep_test_check(t, res.err == want && answer.status == status, __FILE__, __LINE__, "%.*s gives %s and %d",
+                   DEP_STR_ARG(liar.says), dep_err_name(res.err), answer.status);
     dep_fetch_answer_done(&answer);
     stop_liar(&liar);
 }
@@ -264,8 +297,11 @@ DEP_TEST(F10_sizes_and_lies)
     len = snprintf(text, sizeof(text), OK200 "Content-Length: 1001\r\n\r\n%01001d", 1);
     check_liar(t, (struct liar){ .says = dep_str(text, (size_t)len) }, DEP_ERR_NET_FETCH_SIZE, 0);
     check_liar(t, (struct liar){ .says = DEP_STR(OK200 "Content-Length: 50\r\n\r\nshort") }, DEP_ERR_NET_FETCH, 0);
-    check_liar(t, (struct liar){ .says = DEP_STR(OK200 "Transfer-Encoding: chunked\r\n\r\n"), .has_endless_body = true }, DEP_ERR_NET_FETCH_SIZE, 0);
-    check_liar(t, (struct liar){ .says = DEP_STR(OK200 "Transfer-Encoding: chunked\r\n\r\nzz\r\n") }, DEP_ERR_NET_FETCH, 0);
+    check_liar(t,
+               (struct liar){ .says = DEP_STR(OK200 "Transfer-Encoding: chunked\r\n\r\n"), .has_endless_body = true },
+               DEP_ERR_NET_FETCH_SIZE, 0);
+    check_liar(t, (struct liar){ .says = DEP_STR(OK200 "Transfer-Encoding: chunked\r\n\r\nzz\r\n") }, DEP_ERR_NET_FETCH,
+               0);
     check_liar(t, (struct liar){ .says = DEP_STR("hello\r\n\r\n") }, DEP_ERR_NET_FETCH, 0);
     check_liar(t, (struct liar){ .says = DEP_STR(" ") }, DEP_ERR_NET_FETCH, 0);
 }
@@ -277,8 +313,10 @@ DEP_TEST(F08_redirects_are_not_followed)
 
     DEP_CHECK(t, start_liar(&target));
     for (int status = 301; status <= 308; status++) {
-        int len = snprintf(text, sizeof(text), "HTTP/1.1 %d X\r\nLocation: http://127.0.0.1:%u/\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
-                           status, target.port);
+        int len = snprintf(
+            text, sizeof(text),
+            "HTTP/1.1 %d X\r\nLocation: http://127.0.0.1:%u/\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", status,
+            target.port);
 
         if (status < 304 || status > 306)
             check_liar(t, (struct liar){ .says = dep_str(text, (size_t)len) }, DEP_ERR_NONE, status);
@@ -301,8 +339,9 @@ DEP_TEST(F10_encoded_bodies_stay_encoded)
 
 DEP_TEST(trailers_and_interim_answers_are_not_headers)
 {
-    struct liar liar = { .says = DEP_STR("HTTP/1.1 103 Early\r\nX-Early: 1\r\n\r\n" OK200
-                                         "X-Real: 1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\nX-Late: 1\r\n\r\n") };
+    struct liar liar = { .says = DEP_STR(
+                             "HTTP/1.1 103 Early\r\nX-Early: 1\r\n\r\n" OK200
+                             "X-Real: 1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\nX-Late: 1\r\n\r\n") };
     struct dep_fetch_answer answer = { 0 };
 
     DEP_CHECK(t, start_liar(&liar));
@@ -326,7 +365,8 @@ static int64_t now_ms(void)
 DEP_TEST(F11_silence_ends_at_the_timeout)
 {
     struct dep_fetch_policy policy = { .may_loopback = true, .body_bytes_max = 1000, .timeout_ms = 300 };
-    static const struct dep_str rows[] = { DEP_STR_INIT(" "), DEP_STR_INIT("HTTP/1.1 200 OK\r\nX-"), DEP_STR_INIT(OK200 "Content-Length: 5\r\n\r\nhel") };
+    static const struct dep_str rows[] = { DEP_STR_INIT(" "), DEP_STR_INIT("HTTP/1.1 200 OK\r\nX-"),
+                                           DEP_STR_INIT(OK200 "Content-Length: 5\r\n\r\nhel") };
 
     for (size_t i = 0; i < DEP_COUNT(rows); i++) {
         struct liar liar = { .says = rows[i], .holds = true };
@@ -395,7 +435,9 @@ DEP_TEST(F26_proxies_of_the_environment_are_ignored)
 
     struct dep_fetcher *fetcher = dep_fetcher_new(-1);
 
-    DEP_CHECK_OK(t, dep_fetch(fetcher, &local, &(struct dep_fetch_request){ .url = url_of(url, "http://127.0.0.1:{}/x", f.port) }, &answer));
+    DEP_CHECK_OK(t, dep_fetch(fetcher, &local,
+                              &(struct dep_fetch_request){ .url = url_of(url, "http://127.0.0.1:{}/x", f.port) },
+                              &answer));
     DEP_CHECK(t, has(answer.body, "GET [/x]") && atomic_load(&proxy.connections) == 0);
     unsetenv("http_proxy");
     unsetenv("HTTP_PROXY");

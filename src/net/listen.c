@@ -134,7 +134,8 @@ static struct dep_res open_unix(struct dep_str path, unsigned backlog, struct de
 
     if (fd < 0 || bind(fd, &name.any, sizeof(name.local)) != 0)
         return fail(fd, errno);
-    if (chmod(name.local.sun_path, 0660) != 0 || lstat(name.local.sun_path, &status) != 0 || listen(fd, (int)backlog) != 0) {
+    if (chmod(name.local.sun_path, 0660) != 0 || lstat(name.local.sun_path, &status) != 0 ||
+        listen(fd, (int)backlog) != 0) {
         int error = errno;
 
         (void)unlink(name.local.sun_path);

@@ -15,9 +15,10 @@ struct dep_net_listen {
     ino_t path_ino;
 };
 
-/* Binds and listens. The socket does not block and is closed on exec. A Unix socket gets mode 0660; a file left behind is
- * replaced only when it is a socket that nobody listens on. DEP_ERR_NET_LISTEN, with errno set. */
-DEP_MUST struct dep_res dep_net_listen_open(struct dep_str address, unsigned backlog, struct dep_net_listen *ret_listen);
+/* Binds and listens. The socket does not block and is closed on exec. A Unix socket gets mode 0660; a file left behind
+ * is replaced only when it is a socket that nobody listens on. DEP_ERR_NET_LISTEN, with errno set. */
+DEP_MUST struct dep_res dep_net_listen_open(struct dep_str address, unsigned backlog,
+                                            struct dep_net_listen *ret_listen);
 /* Closes, and removes the file of a Unix socket when it is still ours. */
 void dep_net_listen_close(struct dep_net_listen *listen);
 

@@ -62,7 +62,8 @@ static bool is_value(struct dep_str s)
     return true;
 }
 
-/* Origin form (rfc9112#3.2.1) in the characters of rfc3986#3.3 and #3.4; "//x" would be an authority, %00 ends strings. */
+/* Origin form (rfc9112#3.2.1) in the characters of rfc3986#3.3 and #3.4; "//x" would be an authority, %00 ends
+ * strings. */
 static bool is_target(struct dep_str s)
 {
     if (s.len == 0 || s.ptr[0] != '/' || (s.len > 1 && s.ptr[1] == '/'))
@@ -157,7 +158,8 @@ static const struct dep_net_refusal *check_header(const struct dep_header *heade
         if (framing->hosts++ > 0 || !is_host(header->value))
             return &bad_host;
     } else if (dep_str_eq_nocase(header->name, DEP_STR("content-length"))) {
-        /* rfc9112#6.3: a list of equal numbers may be taken for one; here it is refused, as is a sign or a leading zero. */
+        /* rfc9112#6.3: a list of equal numbers may be taken for one; here it is refused, as is a sign or a leading
+         * zero. */
         if (framing->lengths++ > 0 || !is_number(header->value, INT64_MAX, &framing->length))
             return &bad_length;
     } else if (dep_str_eq_nocase(header->name, DEP_STR("transfer-encoding"))) {
@@ -181,15 +183,17 @@ static const struct dep_net_refusal *check_framing(const struct framing *framing
             return &bad_coding;
         return dep_str_eq_nocase(framing->coding, DEP_STR("chunked")) ? &chunked : &unknown_coding;
     }
-    if (framing->length > 0 && !dep_str_eq_c(method, "POST") && !dep_str_eq_c(method, "PATCH") && !dep_str_eq_c(method, "PUT"))
+    if (framing->length > 0 && !dep_str_eq_c(method, "POST") && !dep_str_eq_c(method, "PATCH") &&
+        !dep_str_eq_c(method, "PUT"))
         return &has_body;
     if ((uint64_t)framing->length > body_bytes_max)
         return &large_body;
     return NULL;
 }
 
-const struct dep_net_refusal *dep_net_check_headers(const struct dep_header *headers, size_t count, struct dep_str method,
-                                                    bool is_1_1, size_t body_bytes_max, size_t *ret_body_bytes)
+const struct dep_net_refusal *dep_net_check_headers(const struct dep_header *headers, size_t count,
+                                                    struct dep_str method, bool is_1_1, size_t body_bytes_max,
+                                                    size_t *ret_body_bytes)
 {
     struct framing framing = { 0 };
     const struct dep_net_refusal *refusal;

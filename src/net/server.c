@@ -1,7 +1,7 @@
 /* The HTTP server's life: start, watch over deadlines, quiesce, stop.
  *
- * The library closes a connection after a time without any byte. A client that drips one byte at a time would stay for ever,
- * so a watch thread also bounds the whole reading of a request and the whole sending of an answer. */
+ * The library closes a connection after a time without any byte. A client that drips one byte at a time would stay for
+ * ever, so a watch thread also bounds the whole reading of a request and the whole sending of an answer. */
 #include "net/server.h"
 
 #include <errno.h>
@@ -13,13 +13,15 @@
 
 #include "net/exchange.h"
 
-/* Room for the largest head the checks allow, and for what the library keeps beside it. It clears all of it after each request,
- * so more would cost. */
+/* Room for the largest head the checks allow, and for what the library keeps beside it. It clears all of it after each
+ * request, so more would cost. */
 #define MEMORY_PER_CONNECTION (80u * 1024u)
 
-/* Deadlines of the stages as multiples of the idle timeout; 0: none. Waiting has a longer one because its first bytes are not
- * seen here, only the end of the request line. */
-static const int64_t stage_factors[] = { [DEP_NET_WAITS] = 2, [DEP_NET_READS] = 1, [DEP_NET_WORKS] = 0, [DEP_NET_SENDS] = 2 };
+/* Deadlines of the stages as multiples of the idle timeout; 0: none. Waiting has a longer one because its first bytes
+ * are not seen here, only the end of the request line. */
+static const int64_t stage_factors[] = {
+    [DEP_NET_WAITS] = 2, [DEP_NET_READS] = 1, [DEP_NET_WORKS] = 0, [DEP_NET_SENDS] = 2
+};
 
 static void close_overdue(struct dep_net_server *server)
 {
@@ -67,17 +69,18 @@ static struct MHD_Daemon *start_daemon(struct dep_net_server *server)
     struct MHD_OptionItem none[] = { { MHD_OPTION_END, 0, NULL } };
 
     return MHD_start_daemon(
-        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC, 0, NULL, NULL, dep_net_on_request, server,
-        MHD_OPTION_LISTEN_SOCKET, server->listen.fd, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)MEMORY_PER_CONNECTION,
-        MHD_OPTION_CONNECTION_LIMIT, config->connections_max, MHD_OPTION_CONNECTION_TIMEOUT, config->idle_timeout_s,
+        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC, 0, NULL, NULL, dep_net_on_request,
+        server, MHD_OPTION_LISTEN_SOCKET, server->listen.fd, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        (size_t)MEMORY_PER_CONNECTION, MHD_OPTION_CONNECTION_LIMIT, config->connections_max,
+        MHD_OPTION_CONNECTION_TIMEOUT, config->idle_timeout_s,
 #if MHD_VERSION >= 0x01000000
         MHD_OPTION_CLIENT_DISCIPLINE_LVL, 1,
 #else
         MHD_OPTION_STRICT_FOR_CLIENT, 1,
 #endif
         MHD_OPTION_URI_LOG_CALLBACK, dep_net_on_target, server, MHD_OPTION_UNESCAPE_CALLBACK, no_unescape, server,
-        MHD_OPTION_NOTIFY_COMPLETED, dep_net_on_completed, server, MHD_OPTION_NOTIFY_CONNECTION, dep_net_on_connection, server,
-        MHD_OPTION_ARRAY, config->workers > 1 ? pool : none, MHD_OPTION_END);
+        MHD_OPTION_NOTIFY_COMPLETED, dep_net_on_completed, server, MHD_OPTION_NOTIFY_CONNECTION, dep_net_on_connection,
+        server, MHD_OPTION_ARRAY, config->workers > 1 ? pool : none, MHD_OPTION_END);
 }
 
 /* What start and stop take down in common; the daemon is gone already. */
@@ -116,7 +119,8 @@ static bool init_locks(struct dep_net_server *server)
 
 static struct MHD_Response *stopping_answer(void)
 {
-    static const struct dep_header headers[] = { { DEP_STR_INIT("Content-Type"), DEP_STR_INIT("application/problem+json") },
+    static const struct dep_header headers[] = { { DEP_STR_INIT("Content-Type"),
+                                                   DEP_STR_INIT("application/problem+json") },
                                                  { DEP_STR_INIT("Cache-Control"), DEP_STR_INIT("no-store") },
                                                  { DEP_STR_INIT("Retry-After"), DEP_STR_INIT("1") } };
 

@@ -1,9 +1,10 @@
 /* The HTTP server: libmicrohttpd behind one narrow file, so that it can be replaced.
  *
- * A request is handed over when its body is complete. The handler answers at once with dep_net_reply(), or keeps the exchange
- * and answers later from any thread (the connection is suspended meanwhile). Whatever is ambiguous in its framing is
- * refused here with 400 and the connection closed: Content-Length with Transfer-Encoding, repeated Content-Length, Host or
- * Transfer-Encoding, blanks or control characters in names and values, a body on a method that has none, bad targets. */
+ * A request is handed over when its body is complete. The handler answers at once with dep_net_reply(), or keeps the
+ * exchange and answers later from any thread (the connection is suspended meanwhile). Whatever is ambiguous in its
+ * framing is refused here with 400 and the connection closed: Content-Length with Transfer-Encoding, repeated
+ * Content-Length, Host or Transfer-Encoding, blanks or control characters in names and values, a body on a method that
+ * has none, bad targets. Transfer-Encoding alone is refused too, with 411 or 501. */
 #ifndef DEP_NET_SERVER_H
 #define DEP_NET_SERVER_H
 
@@ -15,16 +16,16 @@ struct dep_net_server;
 /* One request and its answer. Slices live until the answer has been sent. */
 struct dep_net_exchange {
     struct dep_str method;
-    struct dep_str path;   /* as sent, never decoded, without the query */
-    struct dep_str query;  /* absent when there is no '?' */
+    struct dep_str path;  /* as sent, never decoded, without the query */
+    struct dep_str query; /* absent when there is no '?' */
     struct dep_str body;
     const struct dep_header *headers;
     size_t headers_count;
-    struct dep_str peer;   /* "127.0.0.1", "::1", or "unix" */
-    int64_t peer_uid;      /* Unix sockets: the peer's user id (SO_PEERCRED); -1 on TCP */
+    struct dep_str peer; /* "127.0.0.1", "::1", or "unix" */
+    int64_t peer_uid;    /* Unix sockets: the peer's user id (SO_PEERCRED); -1 on TCP */
     int64_t peer_gid;
-    unsigned worker;       /* index of the worker thread that runs the handler: 0 .. workers-1 */
-    void *user;            /* the handler's own, for the life of the exchange */
+    unsigned worker;               /* index of the worker thread that runs the handler: 0 .. workers-1 */
+    void *user;                    /* the handler's own, for the life of the exchange */
     void (*user_free)(void *user); /* called when the exchange ends; may be NULL */
 };
 
@@ -32,7 +33,7 @@ struct dep_net_config {
     struct dep_str address; /* "127.0.0.1:8693", "[::1]:0" or "unix:/path" (mode 0660) */
     unsigned workers;
     unsigned connections_max;
-    size_t body_bytes_max;  /* beyond: 413 */
+    size_t body_bytes_max; /* beyond: 413 */
     unsigned idle_timeout_s;
     /* Runs on a worker thread. Must lead to exactly one dep_net_reply(). */
     void (*handle)(void *context, struct dep_net_exchange *exchange);
@@ -45,8 +46,8 @@ DEP_MUST struct dep_res dep_net_server_start(const struct dep_net_config *config
 unsigned dep_net_server_port(const struct dep_net_server *server);
 /* No new connections from here on. */
 void dep_net_server_quiesce(struct dep_net_server *server);
-/* Stops and frees; every exchange must have been answered, or is being answered by another thread. Waits for running answers up
- * to `drain_ms`. */
+/* Stops and frees. Requests that still arrive get 503; answers under way are waited for up to `drain_ms`. What is still
+ * deferred then is answered 503: its exchange takes one late dep_net_reply() without effect, but its slices are gone. */
 void dep_net_server_stop(struct dep_net_server *server, int64_t drain_ms);
 
 /* Answers. Copies headers and body before it returns. Called in the handler, or later from any thread after

@@ -205,7 +205,8 @@ static inline void send_all(int fd, struct dep_str data)
     }
 }
 
-/* Reads until the server closes, `enough` stands in the text, or 20 s have passed without a byte. The text lives in `memory`. */
+/* Reads until the server closes, `enough` stands in the text, or 20 s have passed without a byte. The text lives in
+ * `memory`. */
 static inline struct dep_str read_until(int fd, char *memory, size_t max, const char *enough, bool *ret_is_closed)
 {
     size_t len = 0;
@@ -245,7 +246,8 @@ static inline bool has(struct dep_str text, const char *part)
 }
 
 /* Sends one request on a new connection and reads to the end of the connection. */
-static inline struct dep_str talk(const struct fixture *f, struct dep_str request, char *memory, size_t max, bool *ret_is_closed)
+static inline struct dep_str talk(const struct fixture *f, struct dep_str request, char *memory, size_t max,
+                                  bool *ret_is_closed)
 {
     int fd = connect_to(f);
 

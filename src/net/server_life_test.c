@@ -1,4 +1,5 @@
-/* The life of the server: replies from other threads, many requests, deadlines, broken clients, draining, listening sockets. */
+/* The life of the server: replies from other threads, many requests, deadlines, broken clients, draining, listening
+ * sockets. */
 #include <sys/stat.h>
 #include <sys/un.h>
 
@@ -9,8 +10,10 @@
 
 DEP_TEST(replies_from_another_thread)
 {
-    static const char *const requests[] = { GET_LAST("/later"), GET_LAST("/early"), GET_LAST("/self"),
-                                            "POST /later HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi" };
+    static const char *const requests[] = {
+        GET_LAST("/later"), GET_LAST("/early"), GET_LAST("/self"),
+        "POST /later HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi"
+    };
     static const char *const answers[] = { "\r\n\r\nlater", "\r\n\r\nearly", "\r\n\r\nself", "\r\n\r\nlater" };
     struct fixture f;
     char memory[4096];
@@ -43,9 +46,11 @@ static void *run_load(void *closure)
     bool is_closed = false;
 
     for (unsigned i = 0; i < LOAD_REQUESTS && fd >= 0 && !is_closed; i++) {
-        send_all(fd, i % 2 == 0 ? DEP_STR(GET("/later")) : DEP_STR("POST /now HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\n<ok>"));
+        send_all(fd, i % 2 == 0 ? DEP_STR(GET("/later"))
+                                : DEP_STR("POST /now HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\n<ok>"));
 
-        struct dep_str answer = read_until(fd, memory, sizeof(memory), i % 2 == 0 ? "\r\n\r\nlater" : "<ok>", &is_closed);
+        struct dep_str answer =
+            read_until(fd, memory, sizeof(memory), i % 2 == 0 ? "\r\n\r\nlater" : "<ok>", &is_closed);
 
         load->good += status_of(answer) == 200;
     }
@@ -107,7 +112,8 @@ DEP_TEST(K32_pipeline_of_10000_is_answered_in_order)
     unsigned next = 0;
 
     pthread_join(thread, NULL);
-    for (const char *at = strstr(answer.ptr, "GET [/"); at != NULL && next < 10000; at = strstr(at + 1, "GET [/"), next++) {
+    for (const char *at = strstr(answer.ptr, "GET [/"); at != NULL && next < 10000;
+         at = strstr(at + 1, "GET [/"), next++) {
         char want[16];
 
         (void)snprintf(want, sizeof(want), "GET [/%05u]", next);
@@ -148,8 +154,8 @@ DEP_TEST(heads_in_pieces)
 
             struct dep_str answer = read_until(fd, memory, 200000, NULL, &is_closed);
 
-            dep_test_check(t, status_of(answer) == 200 && has(answer, "\n\nhello"), __FILE__, __LINE__, "pieces of %zu: %.200s",
-                           pieces[p], memory);
+            dep_test_check(t, status_of(answer) == 200 && has(answer, "\n\nhello"), __FILE__, __LINE__,
+                           "pieces of %zu: %.200s", pieces[p], memory);
             close(fd);
         }
     }
@@ -174,7 +180,7 @@ DEP_TEST(K28_header_floods)
         unsigned count;
         unsigned size;
         int status;
-    } rows[] = { { 98, 5, 200 },  { 99, 5, 431 },     { 200, 5, 431 },   { 10000, 5, 431 }, { 1, 60000, 200 },
+    } rows[] = { { 98, 5, 200 },    { 99, 5, 431 },     { 200, 5, 431 },   { 10000, 5, 431 }, { 1, 60000, 200 },
                  { 1, 65536, 431 }, { 1, 200000, 431 }, { 50, 5000, 431 }, { 60, 1000, 200 } };
     struct fixture f;
     char *text = malloc(300000);
@@ -186,8 +192,8 @@ DEP_TEST(K28_header_floods)
         size_t len = put_headers(text, 300000, rows[i].count, rows[i].size);
         struct dep_str answer = talk(&f, dep_str(text, len), memory, 300000, &is_closed);
 
-        dep_test_check(t, status_of(answer) == rows[i].status && is_closed, __FILE__, __LINE__, "%u headers of %u bytes: %.100s",
-                       rows[i].count, rows[i].size, memory);
+        dep_test_check(t, status_of(answer) == rows[i].status && is_closed, __FILE__, __LINE__,
+                       "%u headers of %u bytes: %.100s", rows[i].count, rows[i].size, memory);
     }
     free(text);
     free(memory);
@@ -204,8 +210,9 @@ DEP_TEST(K29_body_sizes)
 
     DEP_CHECK(t, start(&f, 1, 30));
     for (unsigned size = 65535; size <= 65537; size++) {
-        size_t len = (size_t)snprintf(text, max, "POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: %u\r\nConnection: close\r\n\r\n%0*u",
-                                      size, (int)size, 7u);
+        size_t len = (size_t)snprintf(
+            text, max, "POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: %u\r\nConnection: close\r\n\r\n%0*u", size,
+            (int)size, 7u);
         struct dep_str answer = talk(&f, dep_str(text, len), memory, max, &is_closed);
 
         DEP_CHECK(t, status_of(answer) == (size <= 65536 ? 200 : 413));
@@ -213,14 +220,17 @@ DEP_TEST(K29_body_sizes)
     }
 
     /* Announced only: the answer comes at once. */
-    struct dep_str answer = talk(&f, DEP_STR("POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 10737418240\r\n\r\n"), memory, max, &is_closed);
+    struct dep_str answer = talk(&f, DEP_STR("POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 10737418240\r\n\r\n"),
+                                 memory, max, &is_closed);
 
     DEP_CHECK(t, status_of(answer) == 413 && is_closed);
-    answer = talk(&f, DEP_STR("POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 9223372036854775807\r\n\r\n"), memory, max, &is_closed);
+    answer = talk(&f, DEP_STR("POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 9223372036854775807\r\n\r\n"), memory,
+                  max, &is_closed);
     DEP_CHECK(t, status_of(answer) == 413 && is_closed);
     answer = talk(&f, DEP_STR("GET /x HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhello"), memory, max, &is_closed);
     DEP_CHECK(t, status_of(answer) == 400 && is_closed);
-    answer = talk(&f, DEP_STR("DELETE /x HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"), memory, max, &is_closed);
+    answer = talk(&f, DEP_STR("DELETE /x HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"),
+                  memory, max, &is_closed);
     DEP_CHECK(t, status_of(answer) == 200 && is_closed);
     DEP_CHECK(t, atomic_load(&f.handled) == 3);
     free(text);
@@ -238,14 +248,17 @@ DEP_TEST(expect_100_continue)
 
     int fd = connect_to(&f);
 
-    send_all(fd, DEP_STR("POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n"));
+    send_all(
+        fd,
+        DEP_STR(
+            "POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n"));
     DEP_CHECK(t, status_of(read_until(fd, memory, sizeof(memory), "\r\n\r\n", &is_closed)) == 100);
     send_all(fd, DEP_STR("hello"));
     DEP_CHECK(t, has(read_until(fd, memory, sizeof(memory), NULL, &is_closed), "HTTP/1.1 200 OK"));
     close(fd);
 
-    struct dep_str answer = talk(&f, DEP_STR("POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nExpect: tea\r\n\r\n"), memory,
-                                 sizeof(memory), &is_closed);
+    struct dep_str answer = talk(&f, DEP_STR("POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nExpect: tea\r\n\r\n"),
+                                 memory, sizeof(memory), &is_closed);
 
     DEP_CHECK(t, status_of(answer) == 417 && is_closed);
     stop(&f, 1000);
@@ -263,8 +276,10 @@ DEP_TEST(answers_are_complete)
 
     DEP_CHECK(t, has(answer, "\r\nDate: ") && has(answer, "\r\nX-Content-Type-Options: nosniff\r\n"));
     DEP_CHECK(t, has(answer, "\r\nContent-Length: ") && !has(answer, "Server"));
-    answer = talk(&f, DEP_STR("HEAD /x HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"), memory, sizeof(memory), &is_closed);
-    DEP_CHECK(t, status_of(answer) == 200 && dep_str_ends(answer, DEP_STR("\r\n\r\n")) && has(answer, "\r\nContent-Length: "));
+    answer = talk(&f, DEP_STR("HEAD /x HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"), memory, sizeof(memory),
+                  &is_closed);
+    DEP_CHECK(t, status_of(answer) == 200 && dep_str_ends(answer, DEP_STR("\r\n\r\n")) &&
+                     has(answer, "\r\nContent-Length: "));
     answer = talk(&f, DEP_STR("GET /x HTTP/1.0\r\n\r\n"), memory, sizeof(memory), &is_closed);
     DEP_CHECK(t, status_of(answer) == 200 && is_closed);
     stop(&f, 1000);
@@ -388,7 +403,8 @@ DEP_TEST(K33_clients_that_leave)
     for (unsigned i = 0; i < 30 * DEP_COUNT(requests); i++)
         leave(&f, requests[i % DEP_COUNT(requests)], i % 2 == 0);
 
-    /* Half-closed: an answer or none (the library takes the end of input for the end of the client), but never a crash. */
+    /* Half-closed: an answer or none (the library takes the end of input for the end of the client), but never a
+     * crash. */
     int fd = connect_to(&f);
 
     send_all(fd, DEP_STR(GET("/later")));
@@ -520,8 +536,10 @@ DEP_TEST(unix_sockets)
 
 DEP_TEST(bad_addresses)
 {
-    static const char *const rows[] = { "",          "127.0.0.1",      "127.0.0.1:",      "127.0.0.1:x", "127.0.0.1:65536", ":80", "localhost:0",
-                                        "[::1:0",    "::1:0",          "127.0.0.1:-0a",   "unix:",       "unix:/nowhere/at/all/s", "[127.0.0.1]:0" };
+    static const char *const rows[] = {
+        "",       "127.0.0.1", "127.0.0.1:",    "127.0.0.1:x", "127.0.0.1:65536",        ":80",          "localhost:0",
+        "[::1:0", "::1:0",     "127.0.0.1:-0a", "unix:",       "unix:/nowhere/at/all/s", "[127.0.0.1]:0"
+    };
     struct fixture f;
 
     for (size_t i = 0; i < DEP_COUNT(rows); i++)

@@ -1,5 +1,5 @@
-/* Hostile requests over raw sockets. The rows carry their case ids; each is followed by its good twin on a new connection, and
- * the request pipelined behind a hostile one must never run. */
+/* Hostile requests over raw sockets. The rows carry their case ids; each is followed by its good twin on a new
+ * connection, and the request pipelined behind a hostile one must never run. */
 #include "net/server_fixture.h"
 
 #define GOOD "POST /good HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello"
@@ -19,7 +19,10 @@ struct hostile {
     struct dep_str request;
     int status; /* 0: any of 400-505, or closed without a word */
 };
-#define BAD(text, status) { DEP_STR_INIT(text), status }
+#define BAD(text, status)          \
+    {                              \
+        DEP_STR_INIT(text), status \
+    }
 
 static void check_hostile(struct dep_test *t, struct fixture *f, const struct hostile *row)
 {
@@ -141,10 +144,37 @@ DEP_TEST(K06_empty_names)
 DEP_TEST(K07_control_characters_and_line_ends)
 {
     static const struct hostile rows[] = {
-        VALUE("\0"),   VALUE("\r"),   VALUE("\x01"), VALUE("\x02"), VALUE("\x03"), VALUE("\x04"), VALUE("\x05"), VALUE("\x06"),
-        VALUE("\x07"), VALUE("\x08"), VALUE("\x0b"), VALUE("\x0c"), VALUE("\x0e"), VALUE("\x0f"), VALUE("\x10"), VALUE("\x11"),
-        VALUE("\x12"), VALUE("\x13"), VALUE("\x14"), VALUE("\x15"), VALUE("\x16"), VALUE("\x17"), VALUE("\x18"), VALUE("\x19"),
-        VALUE("\x1a"), VALUE("\x1b"), VALUE("\x1c"), VALUE("\x1d"), VALUE("\x1e"), VALUE("\x1f"), VALUE("\x7f"),
+        VALUE("\0"),
+        VALUE("\r"),
+        VALUE("\x01"),
+        VALUE("\x02"),
+        VALUE("\x03"),
+        VALUE("\x04"),
+        VALUE("\x05"),
+        VALUE("\x06"),
+        VALUE("\x07"),
+        VALUE("\x08"),
+        VALUE("\x0b"),
+        VALUE("\x0c"),
+        VALUE("\x0e"),
+        VALUE("\x0f"),
+        VALUE("\x10"),
+        VALUE("\x11"),
+        VALUE("\x12"),
+        VALUE("\x13"),
+        VALUE("\x14"),
+        VALUE("\x15"),
+        VALUE("\x16"),
+        VALUE("\x17"),
+        VALUE("\x18"),
+        VALUE("\x19"),
+        VALUE("\x1a"),
+        VALUE("\x1b"),
+        VALUE("\x1c"),
+        VALUE("\x1d"),
+        VALUE("\x1e"),
+        VALUE("\x1f"),
+        VALUE("\x7f"),
         BAD("GET /first HTTP/1.1\r\nHost: h\r\nX-A: a\nX-B: b\r\n\r\n" SECOND, 0),
         BAD("GET /first HTTP/1.1\r\nHost: h\r\nX-A: a\rX-B: b\r\n\r\n" SECOND, 0),
         BAD("GET /first HTTP/1.1\nHost: h\n\n" SECOND, 0),
@@ -190,7 +220,8 @@ DEP_TEST(K08_names_are_tokens)
         bool is_token = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
                         (c < 128 && strchr("!#$%&'*+-.^_`|~", (int)c) != NULL);
         char text[256];
-        int len = snprintf(text, sizeof(text), "GET /first HTTP/1.1\r\nHost: h\r\nX%cY: a\r\nConnection: close\r\n\r\n", (int)c);
+        int len = snprintf(text, sizeof(text), "GET /first HTTP/1.1\r\nHost: h\r\nX%cY: a\r\nConnection: close\r\n\r\n",
+                           (int)c);
         char memory[4096];
         bool is_closed;
         unsigned before = atomic_load(&f.handled);
@@ -200,11 +231,13 @@ DEP_TEST(K08_names_are_tokens)
 
         struct dep_str answer = talk(&f, dep_str(text, (size_t)len), memory, sizeof(memory), &is_closed);
 
-        dep_test_check(t, is_closed && (status_of(answer) == 200) == is_token && atomic_load(&f.handled) == before + is_token,
-                       __FILE__, __LINE__, "name with byte %u: %s", c, memory);
+        dep_test_check(
+            t, is_closed && (status_of(answer) == 200) == is_token && atomic_load(&f.handled) == before + is_token,
+            __FILE__, __LINE__, "name with byte %u: %s", c, memory);
     }
 
-    static const struct hostile rows[] = { BAD("GET /first HTTP/1.1\r\nHost: h\r\nX-Invalid[]: a\r\n\r\n" SECOND, 400) };
+    static const struct hostile rows[] = { BAD("GET /first HTTP/1.1\r\nHost: h\r\nX-Invalid[]: a\r\n\r\n" SECOND,
+                                               400) };
 
     check_hostile(t, &f, &rows[0]);
     stop(&f, 1000);
@@ -219,7 +252,9 @@ DEP_TEST(K10_transfer_encodings)
         BAD(POST "Transfer-Encoding: blegh\r\n\r\n" SECOND, 501),
         BAD(POST "Transfer-Encoding: identity\r\n\r\n" SECOND, 501),
         BAD(POST "Transfer-Encoding:\r\n\r\n" SECOND, 501),
-        BAD(POST "Transfer-Encoding: \x0b" "chunked\r\n\r\n0\r\n\r\n" SECOND, 400),
+        BAD(POST "Transfer-Encoding: \x0b"
+                 "chunked\r\n\r\n0\r\n\r\n" SECOND,
+            400),
         BAD("POST /first HTTP/1.0\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" SECOND, 400),
         BAD(CHUNKED "5\r\nhello\r\n0\r\n\r\n" SECOND, 411),
     };
@@ -244,7 +279,8 @@ DEP_TEST(K11_K13_K14_chunks_are_never_read)
         BAD(CHUNKED "5\r\nhello there\r\n0\r\n\r\n" SECOND, 411),
         BAD(CHUNKED "20\r\nhello\r\n0\r\n\r\n" SECOND, 411),
         BAD(CHUNKED "5\r\nhello\r\n0\r\n\r\nX" SECOND, 411),
-        BAD(CHUNKED "5\r\nhello\r\n0\r\nContent-Length: 5\r\nAuthorization: Bearer x\r\nHost: evil\r\n\r\n" SECOND, 411),
+        BAD(CHUNKED "5\r\nhello\r\n0\r\nContent-Length: 5\r\nAuthorization: Bearer x\r\nHost: evil\r\n\r\n" SECOND,
+            411),
         BAD(CHUNKED "zz\r\n" SECOND, 411),
     };
 
@@ -256,14 +292,35 @@ DEP_TEST(K11_K13_K14_chunks_are_never_read)
 DEP_TEST(K16_request_lines)
 {
     static const struct hostile rows[] = {
-        LINE("GET  / HTTP/1.1"),  LINE("GET /  HTTP/1.1"),         LINE("GET\t/\tHTTP/1.1"), LINE("GET\t/ HTTP/1.1"),
-        LINE("get / HTTP/1.1"),   LINE("G=\":<> / HTTP/1.1"),      LINE("GET / HTTP/1.32"),  LINE("GET / HTTP/9.9"),
-        LINE("GET / HTTP/1.1 "),  LINE("GET / HTTP/4294967295.255"), LINE("GET / HTTP/\r\r1.1"), LINE("GET /"),
-        LINE("GET"),              LINE("GET / http/1.1"),          LINE("GET / HTTP/1.2"),   LINE("GET / HTTP/2.0"),
-        LINE("GET / HTTP/0.9"),   LINE("GET / HTTPS/1.1"),         LINE("GET / a HTTP/1.1"), LINE(" GET / HTTP/1.1"),
-        LINE("TRACE / HTTP/1.1"), LINE("CONNECT h:1 HTTP/1.1"),    LINE("BREW / HTTP/1.1"),  LINE("GET / HTTP/1.1\0"),
-        LINE("GET /\x0b HTTP/1.1"), LINE("GET /\xc3\xa4 HTTP/1.1"),
-        BAD("GET /\r\n\r\n", 0),  BAD("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 0), BAD("\x16\x03\x01\x02\x00\x01\r\n\r\n", 0),
+        LINE("GET  / HTTP/1.1"),
+        LINE("GET /  HTTP/1.1"),
+        LINE("GET\t/\tHTTP/1.1"),
+        LINE("GET\t/ HTTP/1.1"),
+        LINE("get / HTTP/1.1"),
+        LINE("G=\":<> / HTTP/1.1"),
+        LINE("GET / HTTP/1.32"),
+        LINE("GET / HTTP/9.9"),
+        LINE("GET / HTTP/1.1 "),
+        LINE("GET / HTTP/4294967295.255"),
+        LINE("GET / HTTP/\r\r1.1"),
+        LINE("GET /"),
+        LINE("GET"),
+        LINE("GET / http/1.1"),
+        LINE("GET / HTTP/1.2"),
+        LINE("GET / HTTP/2.0"),
+        LINE("GET / HTTP/0.9"),
+        LINE("GET / HTTPS/1.1"),
+        LINE("GET / a HTTP/1.1"),
+        LINE(" GET / HTTP/1.1"),
+        LINE("TRACE / HTTP/1.1"),
+        LINE("CONNECT h:1 HTTP/1.1"),
+        LINE("BREW / HTTP/1.1"),
+        LINE("GET / HTTP/1.1\0"),
+        LINE("GET /\x0b HTTP/1.1"),
+        LINE("GET /\xc3\xa4 HTTP/1.1"),
+        BAD("GET /\r\n\r\n", 0),
+        BAD("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 0),
+        BAD("\x16\x03\x01\x02\x00\x01\r\n\r\n", 0),
         BAD("GET /first HTTP/1.1\r\n\r\n" SECOND, 400),
     };
 
@@ -289,11 +346,11 @@ DEP_TEST(K16_method_of_10_kB)
 DEP_TEST(K17_targets)
 {
     static const struct hostile rows[] = {
-        TARGET("*"),        TARGET("!"),         TARGET("x"),      TARGET("//h/p"),    TARGET("http://evil/token"),
-        TARGET("/token#f"), TARGET("/to\0ken"),  TARGET("/%00"),   TARGET("/a%00b"),   TARGET("/%zz"),
-        TARGET("/%2"),      TARGET("/%"),        TARGET("/a\\b"),  TARGET("/a\"b"),    TARGET("/<x>"),
-        TARGET("/a?b=%00"), TARGET("/a?b#c"),    TARGET("?a"),     TARGET("/a|b"),     TARGET("/{a}"),
-        TARGET("\x80"),     TARGET("/\x7f"),     TARGET("h:443"),  TARGET("HTTP/1.1"), TARGET("/a?b=%g1"),
+        TARGET("*"),        TARGET("!"),        TARGET("x"),     TARGET("//h/p"),    TARGET("http://evil/token"),
+        TARGET("/token#f"), TARGET("/to\0ken"), TARGET("/%00"),  TARGET("/a%00b"),   TARGET("/%zz"),
+        TARGET("/%2"),      TARGET("/%"),       TARGET("/a\\b"), TARGET("/a\"b"),    TARGET("/<x>"),
+        TARGET("/a?b=%00"), TARGET("/a?b#c"),   TARGET("?a"),    TARGET("/a|b"),     TARGET("/{a}"),
+        TARGET("\x80"),     TARGET("/\x7f"),    TARGET("h:443"), TARGET("HTTP/1.1"), TARGET("/a?b=%g1"),
     };
 
     check_all(t, rows, DEP_COUNT(rows));
@@ -307,11 +364,13 @@ DEP_TEST(K17_targets_stay_as_sent)
 
     DEP_CHECK(t, start(&f, 1, 30));
 
-    struct dep_str answer = talk(&f, DEP_STR("GET /a%2fb/../c;d=%41?x=1&y==2&&z%26=+%20?&w HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"),
-                                 memory, sizeof(memory), &is_closed);
+    struct dep_str answer = talk(
+        &f, DEP_STR("GET /a%2fb/../c;d=%41?x=1&y==2&&z%26=+%20?&w HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"),
+        memory, sizeof(memory), &is_closed);
 
     DEP_CHECK(t, has(answer, "GET [/a%2fb/../c;d=%41] [x=1&y==2&&z%26=+%20?&w] "));
-    answer = talk(&f, DEP_STR("GET /? HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"), memory, sizeof(memory), &is_closed);
+    answer = talk(&f, DEP_STR("GET /? HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"), memory, sizeof(memory),
+                  &is_closed);
     DEP_CHECK(t, has(answer, "GET [/] [] "));
 
     char *text = malloc(80000);
@@ -356,7 +415,9 @@ DEP_TEST(K18_hosts)
 
 DEP_TEST(K18_good_hosts)
 {
-    static const char *const hosts[] = { "h", "as.example", "AS.example:443", "127.0.0.1:1", "[::1]", "[::ffff:1.2.3.4]:8693", "h_1" };
+    static const char *const hosts[] = { "h",           "as.example", "AS.example:443",
+                                         "127.0.0.1:1", "[::1]",      "[::ffff:1.2.3.4]:8693",
+                                         "h_1" };
     struct fixture f;
 
     DEP_CHECK(t, start(&f, 1, 30));
