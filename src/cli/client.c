@@ -1,0 +1,226 @@
+/* deputy client: the OAuth clients by which agents and guards authenticate. */
+#include <string.h>
+
+#include "cli/admin.h"
+#include "cli/nouns.h"
+#include "cli/secret.h"
+
+#define CLIENTS "/admin/v1/clients"
+#define TOKEN_EXCHANGE "urn:ietf:params:oauth:grant-type:token-exchange"
+
+#define SHARED_FLAGS                                                                                    \
+    { "name", DEP_FLAG_TEXT, "NAME", 0, "what people call it", 0 },                                     \
+        { "jwks", DEP_FLAG_TEXT, "FILE", 0, "public keys for private_key_jwt: a JWK or a JWK Set", 0 }, \
+        { "needs-dpop", DEP_FLAG_SWITCH, NULL, 0, "tokens only with a DPoP proof", 0 },                 \
+    {                                                                                                   \
+        "default-resource", DEP_FLAG_TEXT, "URI", 0, "used when a request names no resource", 0         \
+    }
+
+static const struct dep_flag create_flags[] = {
+    SHARED_FLAGS,
+    { "agent", DEP_FLAG_TEXT, "AGENT", 0, "the agent it acts for, by id or name", 0 },
+    { "resource", DEP_FLAG_TEXT, "URI", 0, "or the resource that it guards", 0 },
+    { "auth", DEP_FLAG_CHOICE, "client_secret_basic|client_secret_post|private_key_jwt", 0,
+      "default client_secret_basic", 0 },
+    { "grant", DEP_FLAG_CHOICE, "client_credentials|token-exchange", DEP_FLAG_REPEATED,
+      "default both for an agent's client", 0 },
+    { "may-introspect-any", DEP_FLAG_SWITCH, NULL, 0, "introspection of tokens for other audiences", 0 },
+    { "secret-out", DEP_FLAG_TEXT, "FILE", 0, "write the secret there, mode 0600, instead of showing it", 0 },
+};
+
+static const struct dep_flag update_flags[] = {
+    SHARED_FLAGS,
+    { "enabled", DEP_FLAG_SWITCH, NULL, 0, "--enabled=false turns the client off", 0 },
+};
+
+static const struct dep_flag rotate_flags[] = {
+    { "overlap-s", DEP_FLAG_NUMBER, "SECONDS", 0, "how long the old secret still works", 0 },
+    { "secret-out", DEP_FLAG_TEXT, "FILE", 0, "write the secret there, mode 0600, instead of showing it", 0 },
+};
+
+static const struct dep_body_row rows[] = {
+    { "name", "name", DEP_BODY_TEXT },
+    { "auth", "auth", DEP_BODY_TEXT },
+    { "resource", "resource", DEP_BODY_TEXT },
+    { "default-resource", "default_resource", DEP_BODY_TEXT },
+    { "needs-dpop", "needs_dpop", DEP_BODY_SWITCH },
+    { "may-introspect-any", "may_introspect_any", DEP_BODY_SWITCH },
+    { "enabled", "is_enabled", DEP_BODY_SWITCH },
+    { "overlap-s", "overlap_s", DEP_BODY_NUMBER },
+};
+
+static const struct dep_column_spec columns[] = {
+    { "ID", "id" },     { "NAME", "name" },          { "AGENT", "agent" }, { "RESOURCE", "resource" },
+    { "AUTH", "auth" }, { "ENABLED", "is_enabled" },
+};
+
+/* The file's JWK Set; a single JWK becomes a set of one. A private key is refused here already: it must not even be sent. */
+static int add_jwks(struct dep_cli *cli, json_t *body)
+{
+    const char *path = dep_cli_get(cli, "jwks");
+    json_error_t error;
+    json_t *set;
+    const json_t *key;
+    size_t i;
+
+    if (path == NULL)
+        return DEP_EXIT_OK;
+    set = json_load_file(path, JSON_REJECT_DUPLICATES, &error);
+    if (set != NULL && json_object_get(set, "kty") != NULL)
+        set = json_pack("{s:[o]}", "keys", set);
+    if (!json_is_array(json_object_get(set, "keys"))) {
+        json_decref(set);
+        return dep_cli_fail(cli, DEP_EXIT_USAGE, "not_a_jwks", "--jwks: %s is not a JWK or JWK Set%s%s", path,
+                            error.text[0] != '\0' ? ": " : "", error.text);
+    }
+    json_array_foreach(json_object_get(set, "keys"), i, key)
+    {
+        if (json_object_get(key, "d") != NULL || json_object_get(key, "k") != NULL) {
+            json_decref(set);
+            dep_cli_fail(cli, DEP_EXIT_USAGE, "private_key", "--jwks: %s holds a private key; register the public one",
+                         path);
+            dep_cli_suggest(cli, "deputy token key --key file:KEY.pem");
+            return DEP_EXIT_USAGE;
+        }
+    }
+    json_object_set_new(body, "jwks", set);
+    return DEP_EXIT_OK;
+}
+
+static void add_grants(const struct dep_cli *cli, json_t *body)
+{
+    json_t *grants = json_array();
+
+    for (size_t i = 0; dep_cli_get_nth(cli, "grant", i) != NULL; i++) {
+        const char *grant = dep_cli_get_nth(cli, "grant", i);
+
+        json_array_append_new(grants, json_string(strcmp(grant, "token-exchange") == 0 ? TOKEN_EXCHANGE : grant));
+    }
+    if (json_array_size(grants) > 0)
+        json_object_set(body, "grants", grants);
+    json_decref(grants);
+}
+
+/* Prints an answer that may hold a secret, which is shown once or goes to a file. */
+static int put_with_secret(struct dep_cli *cli, json_t *json)
+{
+    const char *path = dep_cli_get(cli, "secret-out");
+    const char *secret = json_string_value(json_object_get(json, "client_secret"));
+    int code = DEP_EXIT_OK;
+
+    if (secret != NULL && path != NULL) {
+        code = dep_secret_save(cli, path, dep_secret_of(dep_str_c(secret)), false);
+        if (code == DEP_EXIT_OK)
+            json_object_set_new(json, "client_secret", json_string(dep_cli_text(cli, "file:%s", path)));
+        else
+            dep_cli_suggest(cli, "deputy client rotate-secret %s --secret-out FILE",
+                            json_string_value(json_object_get(json, "id")) != NULL
+                                ? json_string_value(json_object_get(json, "id"))
+                                : "ID");
+    }
+    if (code != DEP_EXIT_OK)
+        return code;
+    dep_out_object(cli, json);
+    if (secret != NULL && path == NULL && cli->err_is_terminal && !cli->is_quiet)
+        fputs("The secret is shown this once and kept nowhere; store it now.\n", cli->err);
+    return DEP_EXIT_OK;
+}
+
+static int call_with_secret(struct dep_cli *cli, const char *path, json_t *body)
+{
+    json_t *json = NULL;
+    int code = dep_admin_call(cli, "POST", path, body, &json);
+
+    if (code == DEP_EXIT_OK && json != NULL)
+        code = put_with_secret(cli, json);
+    json_decref(json);
+    return code;
+}
+
+static int create(struct dep_cli *cli)
+{
+    const char *agent = dep_cli_get(cli, "agent");
+    json_t *body;
+    int code;
+
+    if ((agent != NULL) == dep_cli_has(cli, "resource")) {
+        dep_cli_fail(cli, DEP_EXIT_USAGE, "bad_value",
+                     "a client acts for an agent or guards a resource: give --agent or --resource");
+        dep_cli_suggest(cli, "deputy client create --help");
+        return DEP_EXIT_USAGE;
+    }
+    if (agent != NULL) {
+        code = dep_admin_agent_id(cli, agent, &agent);
+        if (code != DEP_EXIT_OK)
+            return code;
+    }
+    body = json_object();
+    dep_body_add(cli, body, rows, DEP_CLI_COUNT(rows));
+    if (agent != NULL)
+        json_object_set_new(body, "agent", json_string(agent));
+    if (!dep_cli_has(cli, "auth"))
+        json_object_set_new(body, "auth", json_string("client_secret_basic"));
+    if (!dep_cli_has(cli, "name"))
+        json_object_set_new(body, "name", json_string(dep_cli_has(cli, "agent") ? dep_cli_get(cli, "agent") : "guard"));
+    add_grants(cli, body);
+    code = add_jwks(cli, body);
+    if (code != DEP_EXIT_OK) {
+        json_decref(body);
+        return code;
+    }
+    return call_with_secret(cli, CLIENTS, body);
+}
+
+static int list(struct dep_cli *cli)
+{
+    return dep_admin_list(cli, CLIENTS, columns, DEP_CLI_COUNT(columns));
+}
+
+static int get(struct dep_cli *cli)
+{
+    return dep_admin_object(cli, "GET", dep_admin_path(cli, CLIENTS "/", cli->args[0], ""), NULL);
+}
+
+static int update(struct dep_cli *cli)
+{
+    json_t *body = json_object();
+    int code;
+
+    dep_body_add(cli, body, rows, DEP_CLI_COUNT(rows));
+    code = add_jwks(cli, body);
+    if (code != DEP_EXIT_OK) {
+        json_decref(body);
+        return code;
+    }
+    code = dep_body_check_some(cli, body);
+    return code == DEP_EXIT_OK
+               ? dep_admin_object(cli, "PATCH", dep_admin_path(cli, CLIENTS "/", cli->args[0], ""), body)
+               : code;
+}
+
+static int rotate(struct dep_cli *cli)
+{
+    json_t *body = json_object();
+
+    dep_body_add(cli, body, rows, DEP_CLI_COUNT(rows));
+    return call_with_secret(cli, dep_admin_path(cli, CLIENTS "/", cli->args[0], "/rotate-secret"), body);
+}
+
+static int delete (struct dep_cli *cli)
+{
+    return dep_admin_object(cli, "DELETE", dep_admin_path(cli, CLIENTS "/", cli->args[0], ""), NULL);
+}
+
+static const struct dep_verb verbs[] = {
+    { "create", NULL, 0, 0, "register a client; its secret is shown once", DEP_CLI_FLAGS(create_flags), create, false },
+    { "list", NULL, 0, 0, "all clients", NULL, 0, list, false },
+    { "get", "ID", 1, 1, "one client", NULL, 0, get, false },
+    { "update", "ID", 1, 1, "change name, keys, DPoP duty, default resource, or turn it off",
+      DEP_CLI_FLAGS(update_flags), update, false },
+    { "rotate-secret", "ID", 1, 1, "a new secret; the old one works on for a while", DEP_CLI_FLAGS(rotate_flags),
+      rotate, false },
+    { "delete", "ID", 1, 1, "remove a client; its tokens die with it", NULL, 0, delete, false },
+};
+
+const struct dep_noun dep_noun_client = { "client", "clients: how agents and guards authenticate",
+                                          DEP_CLI_FLAGS(verbs) };

@@ -1,0 +1,94 @@
+/* deputy guard run: flags of the command line to the sidecar's configuration. */
+#include <string.h>
+#include <sys/stat.h>
+#include <errno.h>
+
+#include "cli/nouns.h"
+#include "cli/secret.h"
+#include "sidecar/sidecar.h"
+
+#define LISTEN_MAX 8u
+
+static const struct dep_flag run_flags[] = {
+    { "resource", DEP_FLAG_TEXT, "URI", DEP_FLAG_REQUIRED, "what is guarded: the only audience accepted", 0 },
+    { "issuer", DEP_FLAG_TEXT, "URL", 0, "whose tokens; default --url", 0 },
+    { "listen", DEP_FLAG_TEXT, "ADDRESS", DEP_FLAG_REPEATED, "127.0.0.1:8694 (default), [::1]:PORT or unix:PATH", 0 },
+    { "client", DEP_FLAG_TEXT, "ID", DEP_FLAG_REQUIRED, "the resource's client at the issuer, for the revocation feed",
+      0 },
+    { "secret", DEP_FLAG_SECRET, "SOURCE", DEP_FLAG_REQUIRED, "its secret", 0 },
+    { "audit", DEP_FLAG_TEXT, "DIR", 0, "the guard's own audit log; default ./deputy-guard/audit", 0 },
+    { "public-url", DEP_FLAG_TEXT, "URL", 0, "scheme and host that callers use; default the resource's", 0 },
+    { "name", DEP_FLAG_TEXT, "NAME", 0, "of the resource, for its metadata", 0 },
+    { "scope", DEP_FLAG_TEXT, "\"SCOPE…\"", 0, "what every request needs", 0 },
+    { "scopes-offered", DEP_FLAG_TEXT, "\"SCOPE…\"", 0, "scopes_supported of the metadata; default --scope", 0 },
+    { "needs-dpop", DEP_FLAG_SWITCH, NULL, 0, "bound tokens only", 0 },
+    { "needs-nonce", DEP_FLAG_SWITCH, NULL, 0, "every proof carries a nonce of this guard", 0 },
+    { "allow-private", DEP_FLAG_SWITCH, NULL, 0, "an issuer on a private address", 0 },
+    { "workers", DEP_FLAG_NUMBER, "N", 0, "threads for each address; default 1", 0 },
+    { "feed-silence-max-s", DEP_FLAG_NUMBER, "SECONDS", 0,
+      "refuse everything after so much silence of the issuer; default 10", 0 },
+};
+
+/* http is for a machine's own issuer; the fetcher checks the address it really connects to. */
+static bool is_on_loopback(const char *url)
+{
+    return strncmp(url, "http://127.0.0.1", 16) == 0 || strncmp(url, "http://[::1]", 12) == 0 ||
+           strncmp(url, "http://localhost", 16) == 0;
+}
+
+static int make_directory(struct dep_cli *cli, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    /* The log makes its own directory; the default one has a parent to make. */
+    if (slash == NULL || slash == path)
+        return DEP_EXIT_OK;
+    if (mkdir(dep_cli_cstr(cli, dep_str(path, (size_t)(slash - path))), 0700) == 0 || errno == EEXIST ||
+        errno == ENOENT)
+        return DEP_EXIT_OK;
+    return dep_cli_fail(cli, DEP_EXIT_UNAVAILABLE, "AUDIT_IO", "--audit: %s: %s", path, strerror(errno));
+}
+
+static int run(struct dep_cli *cli)
+{
+    const char *issuer = dep_cli_has(cli, "issuer") ? dep_cli_get(cli, "issuer") : cli->url;
+    const char *audit = dep_cli_has(cli, "audit") ? dep_cli_get(cli, "audit") : "./deputy-guard/audit";
+    struct dep_str listen[LISTEN_MAX] = { DEP_STR_INIT("127.0.0.1:8694") };
+    struct dep_sidecar_config config;
+    int code;
+
+    dep_sidecar_config_init(&config);
+    code = dep_secret_load(cli, dep_cli_get(cli, "secret"), "--secret", &config.client_secret);
+    if (code == DEP_EXIT_OK)
+        code = make_directory(cli, audit);
+    if (code != DEP_EXIT_OK)
+        return code;
+    while (config.listen_count < LISTEN_MAX && dep_cli_get_nth(cli, "listen", config.listen_count) != NULL) {
+        listen[config.listen_count] = dep_str_c(dep_cli_get_nth(cli, "listen", config.listen_count));
+        config.listen_count++;
+    }
+    config.listen_count = config.listen_count > 0 ? config.listen_count : 1;
+    config.listen = listen;
+    config.resource = dep_str_c(dep_cli_get(cli, "resource"));
+    config.resource_name = dep_str_c(dep_cli_get(cli, "name"));
+    config.issuer = dep_str_c(issuer);
+    config.public_url = dep_str_c(dep_cli_get(cli, "public-url"));
+    config.scopes = dep_str_c(dep_cli_get(cli, "scope"));
+    config.scopes_offered = dep_str_c(dep_cli_get(cli, "scopes-offered"));
+    config.client_id = dep_str_c(dep_cli_get(cli, "client"));
+    config.audit_directory = audit;
+    config.needs_dpop = dep_cli_is_on(cli, "needs-dpop");
+    config.needs_nonce = dep_cli_is_on(cli, "needs-nonce");
+    config.may_loopback = is_on_loopback(issuer);
+    config.may_private = dep_cli_is_on(cli, "allow-private");
+    config.workers = (unsigned)dep_cli_number(cli, "workers", 0);
+    config.feed_silence_max_s = dep_cli_number(cli, "feed-silence-max-s", 0);
+    return dep_sidecar_run(&config);
+}
+
+static const struct dep_verb verbs[] = {
+    { "run", NULL, 0, 0, "stand beside a reverse proxy and decide its requests", DEP_CLI_FLAGS(run_flags), run, false },
+};
+
+const struct dep_noun dep_noun_guard = { "guard", "the guard in front of an API: nginx, Traefik, Caddy ask it",
+                                         DEP_CLI_FLAGS(verbs) };
