@@ -1,0 +1,377 @@
+/* A small world for tests of the rules: records in arrays, a signer, a clock that stands still, a replay set. The shell in forty lines:
+ * what the daemon does with stores and sockets, done in memory, so that the rules are driven as they are in production. */
+#ifndef DEP_PROTO_WORLD_FIXTURE_H
+#define DEP_PROTO_WORLD_FIXTURE_H
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/b64.h"
+#include "http/form.h"
+#include "proto/decide.h"
+#include "proto/wire.h"
+#include "test/unit.h"
+
+#define WORLD_NOW INT64_C(1700000000)
+#define WORLD_ISSUER "https://as.example"
+#define WORLD_API "https://api.example/mcp"
+#define WORLD_API2 "https://api2.example"
+#define WORLD_ROOT "agent:01J00000000000000000000001"
+#define WORLD_ORCHESTRATOR "agent:01J00000000000000000000002"
+#define WORLD_WORKER "agent:01J00000000000000000000003"
+#define WORLD_STRANGER "agent:01J00000000000000000000004" /* another organisation */
+#define WORLD_AGENTS 12u /* 5 to 12 form a long chain of delegates */
+#define WORLD_SECRET "correct-horse-battery-staple-0123456789abcdefg"
+#define EXCHANGE "urn:ietf:params:oauth:grant-type:token-exchange"
+#define ACCESS_TOKEN_TYPE "urn:ietf:params:oauth:token-type:access_token"
+
+struct world {
+    struct dep_arena arena, texts; /* one request; everything that outlives it */
+    void *memory, *texts_memory;
+    struct dep_crypto *crypto;
+    struct dep_private_key *key, *proof_key, *other_proof_key;
+    struct dep_jwks *jwks;
+    struct dep_policy policy;
+    struct dep_nonce_policy nonce;
+    struct dep_agent agents[WORLD_AGENTS];
+    struct dep_client clients[WORLD_AGENTS + 2];
+    size_t clients_count;
+    struct dep_resource resources[2];
+    struct dep_revocations *revocations;
+    unsigned char used[4096][DEP_REPLAY_KEY_BYTES];
+    size_t used_count;
+    int64_t locked_until; /* of every client; 0: none */
+    struct dep_str kid;
+    uint64_t counter; /* makes randomness */
+    char agent_ids[WORLD_AGENTS][40];
+    char client_ids[WORLD_AGENTS + 2][32];
+    char body[40000]; /* of the last request: its decision points into it */
+    struct dep_header headers[3];
+};
+
+/* What a request brought. */
+struct outcome {
+    struct dep_res res;
+    struct dep_decision decision;
+    struct dep_str token; /* signed; lives as long as the world */
+    int status;
+    struct dep_str body;
+    unsigned rounds;
+};
+
+static struct dep_str world_words[] = { DEP_STR_INIT("read"), DEP_STR_INIT("write"), DEP_STR_INIT("delete") };
+
+static inline struct dep_str world_keep(struct world *w, struct dep_str text)
+{
+    return dep_arena_dup(&w->texts, text);
+}
+
+static inline void world_open_keys(struct world *w)
+{
+    struct dep_json_writer writer;
+    struct dep_buf buf;
+    bool is_good = dep_is_ok(dep_private_key_new(DEP_ALG_ES256, &w->key)) &&
+                   dep_is_ok(dep_private_key_new(DEP_ALG_ES256, &w->proof_key)) &&
+                   dep_is_ok(dep_private_key_new(DEP_ALG_ED25519, &w->other_proof_key)) &&
+                   dep_is_ok(dep_jwk_jkt_of(&w->texts, w->crypto, w->key, &w->kid));
+
+    dep_buf_init_arena(&buf, &w->texts, 4096);
+    dep_json_begin(&writer, &buf);
+    dep_json_open(&writer, '{');
+    dep_json_name(&writer, "keys");
+    dep_json_open(&writer, '[');
+    is_good = is_good && dep_is_ok(dep_jwk_put_public(&writer, &w->texts, w->key, w->kid));
+    dep_json_close(&writer, ']');
+    dep_json_close(&writer, '}');
+    is_good = is_good && dep_is_ok(dep_jwks_new(w->crypto, dep_buf_str(&buf), &w->jwks));
+    DEP_ASSERT(is_good);
+}
+
+static inline struct dep_client *world_client(struct world *w, struct dep_str agent, struct dep_str resource)
+{
+    size_t i = w->clients_count++;
+    struct dep_client *client = &w->clients[i];
+
+    (void)snprintf(w->client_ids[i], sizeof(w->client_ids[i]), "01C000000000000000000000%02zu", i + 1);
+    *client = (struct dep_client){
+        .id = dep_str_c(w->client_ids[i]),
+        .name = DEP_STR("a client"),
+        .agent = agent,
+        .resource = resource,
+        .auth = DEP_CLIENT_AUTH_BASIC,
+        .grants = dep_str_is_absent(agent) ? 0 : DEP_GRANT_CLIENT_CREDENTIALS | DEP_GRANT_TOKEN_EXCHANGE,
+        .is_enabled = true,
+        .secrets_count = 1,
+    };
+    dep_sha256(w->crypto, DEP_STR(WORLD_SECRET), client->secrets[0].hash);
+    return client;
+}
+
+static inline void world_agent(struct world *w, size_t i)
+{
+    struct dep_agent *agent = &w->agents[i];
+    bool is_stranger = i == 3;
+
+    (void)snprintf(w->agent_ids[i], sizeof(w->agent_ids[i]), "agent:01J000000000000000000000%02zu", i + 1);
+    *agent = (struct dep_agent){
+        .id = dep_str_c(w->agent_ids[i]),
+        .name = DEP_STR("an agent"),
+        .owner = DEP_STR("team"),
+        .org = is_stranger ? DEP_STR("elsewhere") : DEP_STR("acme"),
+        .ceiling = DEP_NEW_ARRAY(&w->texts, 2, struct dep_right),
+        .ceiling_count = i == 2 ? 1 : 2, /* the worker has no rights at the second API */
+    };
+    agent->ceiling[0] = (struct dep_right){ DEP_STR(WORLD_API), world_words, i == 2 ? 2 : 3 };
+    agent->ceiling[1] = (struct dep_right){ DEP_STR(WORLD_API2), world_words, 1 };
+    (void)world_client(w, agent->id, DEP_STR_ABSENT);
+}
+
+static inline void world_open(struct world *w)
+{
+    memset(w, 0, sizeof(*w));
+    w->memory = aligned_alloc(16, 1 << 20);
+    w->texts_memory = aligned_alloc(16, 4 << 20);
+    dep_arena_init(&w->arena, w->memory, 1 << 20);
+    dep_arena_init(&w->texts, w->texts_memory, 4 << 20);
+    w->crypto = dep_crypto_new();
+    w->revocations = dep_revocations_new(0);
+    DEP_ASSERT(w->crypto != NULL && w->revocations != NULL);
+    world_open_keys(w);
+    w->nonce = (struct dep_nonce_policy){ dep_secret("0123456789abcdef0123456789abcdef", 32), DEP_STR("as"), 60 };
+    w->policy = (struct dep_policy){
+        .issuer = DEP_STR(WORLD_ISSUER),
+        .token_url = DEP_STR(WORLD_ISSUER "/oauth/token"),
+        .token_lifetime_s = 300,
+        .assertion_lifetime_s = 300,
+        .skew_s = 30,
+        .dpop = { .age_max_s = 60, .skew_s = 10, .nonce = &w->nonce },
+    };
+    w->resources[0] = (struct dep_resource){ .id = DEP_STR(WORLD_API), .name = DEP_STR("api"), .scopes = world_words,
+                                             .scopes_count = 3, .is_enabled = true };
+    w->resources[1] = (struct dep_resource){ .id = DEP_STR(WORLD_API2), .name = DEP_STR("api2"), .scopes = world_words,
+                                             .scopes_count = 2, .is_enabled = true };
+    for (size_t i = 0; i < WORLD_AGENTS; i++)
+        world_agent(w, i);
+    (void)world_client(w, DEP_STR_ABSENT, DEP_STR(WORLD_API));
+}
+
+static inline void world_close(struct world *w)
+{
+    dep_arena_reset(&w->arena);
+    dep_revocations_free(w->revocations);
+    dep_jwks_free(w->jwks);
+    dep_private_key_free(w->key);
+    dep_private_key_free(w->proof_key);
+    dep_private_key_free(w->other_proof_key);
+    dep_crypto_free(w->crypto);
+    free(w->memory);
+    free(w->texts_memory);
+}
+
+static inline const void *world_load(struct world *w, const struct dep_need *need)
+{
+    switch (need->kind) {
+    case DEP_FACT_CLIENT:
+        for (size_t i = 0; i < w->clients_count; i++)
+            if (dep_str_eq(w->clients[i].id, need->id))
+                return &w->clients[i];
+        return NULL;
+    case DEP_FACT_AGENT:
+        for (size_t i = 0; i < WORLD_AGENTS; i++)
+            if (dep_str_eq(w->agents[i].id, need->id))
+                return &w->agents[i];
+        return NULL;
+    case DEP_FACT_RESOURCE:
+        for (size_t i = 0; i < 2; i++)
+            if (dep_str_eq(w->resources[i].id, need->id))
+                return &w->resources[i];
+        return NULL;
+    case DEP_FACT_KEY:
+        return dep_jwks_find(w->jwks, need->id, DEP_ALG_ES256);
+    case DEP_FACT_LOCK:
+        return w->locked_until > 0 ? &w->locked_until : NULL;
+    case DEP_FACT_REPLAY:
+        break;
+    }
+    return NULL;
+}
+
+static inline bool world_use(struct world *w, const unsigned char key[DEP_REPLAY_KEY_BYTES])
+{
+    for (size_t i = 0; i < w->used_count; i++)
+        if (memcmp(w->used[i], key, DEP_REPLAY_KEY_BYTES) == 0)
+            return false;
+    memcpy(w->used[w->used_count++ % 4096], key, DEP_REPLAY_KEY_BYTES);
+    return true;
+}
+
+/* Settles effects; names the first that was stale. */
+static inline const unsigned char *world_settle(struct world *w, const struct dep_decision *decision)
+{
+    for (size_t i = 0; i < decision->effects_count; i++) {
+        const struct dep_effect *effect = &decision->effects[i];
+
+        if (effect->kind == DEP_EFFECT_REMEMBER && !world_use(w, effect->key))
+            return effect->key;
+        if (effect->kind == DEP_EFFECT_REVOKE)
+            DEP_ASSERT(dep_is_ok(dep_revocations_add(w->revocations, &effect->revocation)));
+    }
+    return NULL;
+}
+
+static inline struct dep_str world_sign_text(struct world *w, const struct dep_private_key *key, struct dep_str typ,
+                                             struct dep_str kid, struct dep_str payload)
+{
+    struct dep_buf jwt;
+
+    dep_buf_init_arena(&jwt, &w->texts, 16384);
+    DEP_ASSERT(dep_is_ok(dep_jws_sign(w->crypto, key, typ, kid, DEP_STR_ABSENT, payload, &jwt)));
+    w->texts.used -= (16384 - jwt.len) & ~(size_t)15; /* give back the room that was not needed */
+    return dep_buf_str(&jwt);
+}
+
+static inline struct dep_str world_sign(struct world *w, const struct dep_token *token)
+{
+    struct dep_json_writer writer;
+    struct dep_buf claims;
+
+    dep_buf_init_arena(&claims, &w->arena, 8192);
+    dep_json_begin(&writer, &claims);
+    dep_token_write(&writer, token);
+    DEP_ASSERT(!claims.has_failed);
+    return world_sign_text(w, w->key, DEP_STR("at+jwt"), w->kid, dep_buf_str(&claims));
+}
+
+/* Runs a request to its end, as the daemon does. */
+static inline struct outcome world_run(struct world *w, const struct dep_request *request)
+{
+    struct dep_facts facts = { .revocations = w->revocations };
+    unsigned char random[DEP_RANDOM_LEN];
+    struct outcome outcome = { .res = DEP_OK };
+    struct dep_wire_answer answer;
+
+    dep_arena_reset(&w->arena);
+    for (size_t i = 0; i < sizeof(random); i++)
+        random[i] = (unsigned char)(w->counter * 131 + i * 7 + (w->counter >> 8) * 31);
+    w->counter++;
+    for (outcome.rounds = 1; outcome.rounds <= DEP_ROUNDS_MAX; outcome.rounds++) {
+        outcome.res = dep_decide(&w->arena, w->crypto, &w->policy, request, &facts, WORLD_NOW, random, &outcome.decision);
+        if (!dep_is_ok(outcome.res))
+            return outcome;
+        if (outcome.decision.needs_count > 0) {
+            for (size_t i = 0; i < outcome.decision.needs_count; i++)
+                facts.items[facts.count++] =
+                    (struct dep_fact){ outcome.decision.needs[i], world_load(w, &outcome.decision.needs[i]) };
+            continue;
+        }
+
+        const unsigned char *stale = world_settle(w, &outcome.decision);
+
+        if (stale == NULL)
+            break;
+
+        struct dep_str key = dep_arena_dup(&w->arena, dep_str((const char *)stale, DEP_REPLAY_KEY_BYTES));
+
+        facts.items[facts.count++] = (struct dep_fact){ { DEP_FACT_REPLAY, key }, "" };
+    }
+    DEP_ASSERT(outcome.rounds <= DEP_ROUNDS_MAX);
+    if (outcome.decision.answer == DEP_ANSWER_TOKEN)
+        outcome.token = world_sign(w, &outcome.decision.token);
+    if (outcome.decision.answer != DEP_ANSWER_DOCUMENT && outcome.decision.answer != DEP_ANSWER_FEED &&
+        dep_is_ok(dep_wire_write(&w->arena, &outcome.decision, outcome.token, &answer))) {
+        outcome.status = answer.status;
+        outcome.body = answer.body;
+    }
+    return outcome;
+}
+
+static inline struct dep_str world_basic(struct world *w, const char *id, const char *secret)
+{
+    char text[256];
+    struct dep_buf value;
+    int len = snprintf(text, sizeof(text), "%s:%s", id, secret);
+
+    dep_buf_init_arena(&value, &w->texts, 512);
+    dep_buf_put_c(&value, "Basic ");
+    dep_b64_put(&value, text, (size_t)len);
+    w->texts.used -= (512 - value.len) & ~(size_t)15;
+    return dep_buf_str(&value);
+}
+
+/* A form request of the i-th client, with an optional proof. */
+static inline struct outcome world_post(struct world *w, enum dep_endpoint endpoint, size_t client, const char *body,
+                                        struct dep_str proof)
+{
+    (void)snprintf(w->body, sizeof(w->body), "%s", body);
+    w->headers[0] = (struct dep_header){ DEP_STR("Content-Type"), DEP_STR("application/x-www-form-urlencoded") };
+    w->headers[1] = (struct dep_header){ DEP_STR("Authorization"), world_basic(w, w->client_ids[client], WORLD_SECRET) };
+    w->headers[2] = (struct dep_header){ DEP_STR("DPoP"), proof };
+
+    const struct dep_request request = {
+        .endpoint = endpoint,
+        .method = DEP_STR("POST"),
+        .path = DEP_STR("/oauth/token"),
+        .peer = DEP_STR("192.0.2.1"),
+        .body = dep_str_c(w->body),
+        .headers = w->headers,
+        .headers_count = dep_str_is_absent(proof) ? 2 : 3,
+    };
+
+    return world_run(w, &request);
+}
+
+static inline struct dep_str world_proof(struct world *w, const struct dep_private_key *key, int64_t iat, struct dep_str nonce)
+{
+    unsigned char random[16];
+    struct dep_str proof;
+
+    for (size_t i = 0; i < sizeof(random); i++)
+        random[i] = (unsigned char)(w->counter * 17 + i);
+    w->counter++;
+    DEP_ASSERT(dep_is_ok(dep_dpop_sign(&w->texts, w->crypto, key, DEP_STR("POST"), DEP_STR(WORLD_ISSUER "/oauth/token"),
+                                       DEP_STR_ABSENT, nonce, iat, random, &proof)));
+    return proof;
+}
+
+/* A token by client_credentials. */
+static inline struct outcome world_token(struct world *w, size_t client, const char *target, const char *scope, struct dep_str proof)
+{
+    char body[1024];
+
+    (void)snprintf(body, sizeof(body), "grant_type=client_credentials&resource=%s%s%s", target, scope[0] == '\0' ? "" : "&scope=",
+                   scope);
+    return world_post(w, DEP_ENDPOINT_TOKEN, client, body, proof);
+}
+
+/* An exchange of `subject` by a client. `more` is appended to the form. */
+static inline struct outcome world_exchange(struct world *w, size_t client, struct dep_str subject, const char *more,
+                                            struct dep_str proof)
+{
+    static char body[40000];
+
+    (void)snprintf(body, sizeof(body), "grant_type=" EXCHANGE "&subject_token_type=" ACCESS_TOKEN_TYPE "&subject_token=%.*s%s",
+                   DEP_STR_ARG(subject), more);
+    return world_post(w, DEP_ENDPOINT_TOKEN, client, body, proof);
+}
+
+static inline void world_check_issued(struct dep_test *t, struct outcome o, int line)
+{
+    dep_test_check(t, o.decision.answer == DEP_ANSWER_TOKEN, "the row", line, "refused: %s at %s", dep_err_name(o.decision.reason),
+                   o.decision.check == NULL ? "-" : o.decision.check);
+}
+
+static inline void world_check_refused(struct dep_test *t, struct outcome o, enum dep_err reason, enum dep_class class, int line)
+{
+    dep_test_check(t,
+                   o.decision.answer == DEP_ANSWER_REFUSAL && o.decision.reason == reason && o.decision.class == class &&
+                       o.decision.check != NULL,
+                   "the row", line, "got %s, %s at %s", dep_err_name(o.decision.reason), dep_class_name(o.decision.class),
+                   o.decision.check == NULL ? "-" : o.decision.check);
+}
+
+#define DEP_CHECK_ISSUED(t, outcome) world_check_issued((t), (outcome), __LINE__)
+#define DEP_CHECK_REFUSED(t, outcome, reason, class) \
+    world_check_refused((t), (outcome), DEP_ERR_##reason, DEP_CLASS_##class, __LINE__)
+
+#endif
