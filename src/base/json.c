@@ -13,7 +13,7 @@ struct reader {
     struct dep_arena *arena;
     const char *at;
     const char *end;
-    size_t values;
+    size_t values, values_max;
     unsigned depth_max;
 };
 
@@ -260,7 +260,7 @@ static struct dep_res read_value(struct reader *r, unsigned depth, struct dep_js
 
     if (depth > r->depth_max)
         return DEP_FAIL(JSON_DEPTH);
-    if (++r->values > DEP_JSON_VALUES_MAX)
+    if (++r->values > r->values_max)
         return DEP_FAIL(JSON_SIZE);
     if (take(r, '"')) {
         value->type = DEP_JSON_STRING;
@@ -291,6 +291,7 @@ struct dep_res dep_json_parse_max(struct dep_arena *arena, struct dep_str text, 
     struct dep_json *value;
 
     DEP_ASSERT(depth_max <= DEP_JSON_DEPTH_MAX);
+    reader.values_max = bytes_max / 16 > DEP_JSON_VALUES_MAX ? bytes_max / 16 : DEP_JSON_VALUES_MAX;
     if (text.len > bytes_max)
         return DEP_FAIL(JSON_SIZE);
     if (text.len == 0)

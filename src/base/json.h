@@ -2,8 +2,8 @@
  *
  * Refused on reading: duplicate members (RFC 7515 section 4 allows that; we always do), invalid UTF-8, lone surrogates,
  * a byte-order mark, anything after the value, nesting beyond the given depth, more than DEP_JSON_BYTES_MAX bytes,
- * DEP_JSON_VALUES_MAX values or DEP_JSON_MEMBERS_MAX members in one object. Numbers keep their text and never pass through
- * `double`. A NUL inside a string is read, and refused by every getter. */
+ * DEP_JSON_VALUES_MAX values or DEP_JSON_MEMBERS_MAX members in one object. Numbers keep their text and never pass
+ * through `double`. A NUL inside a string is read, and refused by every getter. */
 #ifndef DEP_BASE_JSON_H
 #define DEP_BASE_JSON_H
 
@@ -43,7 +43,8 @@ struct dep_json {
  * Slices in the result point into `text` or the arena. */
 DEP_MUST struct dep_res dep_json_parse(struct dep_arena *arena, struct dep_str text, unsigned depth_max,
                                        struct dep_json **ret_value);
-/* The same with a caller's byte limit (JWK Sets, metadata documents). */
+/* The same with a caller's byte limit (JWK Sets, metadata, the revocation feed); beyond 64 KiB one value for each 16
+ * bytes of it. */
 DEP_MUST struct dep_res dep_json_parse_max(struct dep_arena *arena, struct dep_str text, unsigned depth_max,
                                            size_t bytes_max, struct dep_json **ret_value);
 

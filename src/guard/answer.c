@@ -2,9 +2,9 @@
  *
  * Invariants:
  *  (1) Guard trouble is 503, never 401: a client that is sent to log in again cannot mend it (G11).
- *  (2) One WWW-Authenticate line (G6). Bearer first, then DPoP, with the same error, scope and metadata in both. Errors that are
- *      about a proof have a DPoP challenge alone: they mean nothing under Bearer, and clients look for a single one
- *      before they retry with the nonce.
+ *  (2) One WWW-Authenticate line (G6). Bearer first, then DPoP, with the same error, scope and metadata in both. Errors
+ *      that are about a proof have a DPoP challenge alone: they mean nothing under Bearer, and clients look for a
+ *      single one before they retry with the nonce.
  *  (3) The text says the class, never the row: which of several faults was found first is nobody's business (A67). */
 #include "guard/answer.h"
 
@@ -56,8 +56,8 @@ static void put_challenges(struct dep_buf *buf, const struct dep_guard_policy *p
     dep_challenge_put(buf, &challenge);
 }
 
-void dep_guard_answer(struct dep_arena *arena, struct dep_crypto *crypto, const struct dep_guard_policy *policy, int64_t now,
-                      struct dep_guard_decision *decision)
+void dep_guard_answer(struct dep_arena *arena, struct dep_crypto *crypto, const struct dep_guard_policy *policy,
+                      int64_t now, struct dep_guard_decision *decision)
 {
     const struct shape *shape = shape_of(decision->class);
 
@@ -74,8 +74,9 @@ void dep_guard_answer(struct dep_arena *arena, struct dep_crypto *crypto, const 
         decision->www_authenticate = dep_buf_str(&buf);
     }
     if (shape->class == DEP_CLASS_USE_DPOP_NONCE)
-        decision->dpop_nonce = dep_nonce_make(arena, crypto, policy->dpop.nonce,
-                                              now > policy->dpop.fence ? now : policy->dpop.fence + 1); /* past the fence */
+        decision->dpop_nonce =
+            dep_nonce_make(arena, crypto, policy->dpop.nonce,
+                           now > policy->dpop.fence ? now : policy->dpop.fence + 1); /* past the fence */
 }
 
 void dep_guard_put_body(struct dep_buf *buf, const struct dep_guard_decision *decision)

@@ -1,11 +1,12 @@
-/* The guard's check matrix: rows in order of execution, each with its name and source (RFC 6750, RFC 9068 section 4, RFC 9449
- * section 7, RFC 9728). One column: every adapter runs every row.
+/* The guard's check matrix: rows in order of execution, each with its name and source (RFC 6750, RFC 9068 section 4,
+ * RFC 9449 section 7, RFC 9728). One column: every adapter runs every row.
  *
  * Invariants:
- *  (1) A token from the cache skips its signature and nothing else: times, revocation, scheme, binding, proof and scope are checked
- *      on each request (attack case A68).
+ *  (1) A token from the cache skips its signature and nothing else: times, revocation, scheme, binding, proof and scope
+ *      are checked on each request (attack case A68).
  *  (2) Silence of the feed, missing keys and a log that cannot be written refuse before a token is believed.
- *  (3) No row after the proof can refuse for a reason that a second try would mend, so a proof is burnt by an allow only. */
+ *  (3) No row after the proof can refuse for a reason that a second try would mend, so a proof is burnt by an allow
+ *      only. */
 #include "guard/guard.h"
 
 #include <string.h>
@@ -253,8 +254,8 @@ static enum dep_class class_of(enum dep_err reason)
     return class == DEP_CLASS_DOOR ? DEP_CLASS_INVALID_TOKEN : class;
 }
 
-void dep_guard_refuse(struct dep_arena *arena, struct dep_crypto *crypto, const struct dep_guard_policy *policy, int64_t now,
-                      enum dep_err reason, const char *check, struct dep_guard_decision *decision)
+void dep_guard_refuse(struct dep_arena *arena, struct dep_crypto *crypto, const struct dep_guard_policy *policy,
+                      int64_t now, enum dep_err reason, const char *check, struct dep_guard_decision *decision)
 {
     decision->is_allowed = false;
     decision->reason = reason;
@@ -277,7 +278,12 @@ void dep_guard_decide(struct dep_arena *arena, struct dep_crypto *crypto, const 
                       const struct dep_guard_request *request, const struct dep_guard_facts *facts, int64_t now,
                       const unsigned char random[DEP_ULID_RANDOM], struct dep_guard_decision *ret_decision)
 {
-    struct run run = { .arena = arena, .crypto = crypto, .policy = policy, .request = request, .facts = facts, .now = now,
+    struct run run = { .arena = arena,
+                       .crypto = crypto,
+                       .policy = policy,
+                       .request = request,
+                       .facts = facts,
+                       .now = now,
                        .decision = ret_decision };
     struct dep_buf id;
 

@@ -1,11 +1,12 @@
 /* The guard's decision: may this request reach the resource, and as whom. Pure: no socket, no clock, no store.
  *
- *     decide(request, facts, policy, now, randomness) -> { allow with an identity | refuse with a reason, effects, needs, trace }
+ *     decide(request, facts, policy, now, randomness) -> { allow with an identity | refuse with a reason, effects,
+ *     needs, trace }
  *
- * The rules are the rows of one table (dep_guard_rows), in order of execution. A row that lacks a fact sets `needs` and stops; the
- * shell loads the fact and decides again. Uniqueness of a proof comes last, as an effect: the shell inserts `replay_key` if it is
- * absent, and when it was there, decides again with `facts.replay` set. Nothing that a caller sends is believed but what the token
- * and the proof carry; where the request came in is configuration (G5). */
+ * The rules are the rows of one table (dep_guard_rows), in order of execution. A row that lacks a fact sets `needs` and
+ * stops; the shell loads the fact and decides again. Uniqueness of a proof comes last, as an effect: the shell inserts
+ * `replay_key` if it is absent, and when it was there, decides again with `facts.replay` set. Nothing that a caller
+ * sends is believed but what the token and the proof carry; where the request came in is configuration (G5). */
 #ifndef DEP_GUARD_GUARD_H
 #define DEP_GUARD_GUARD_H
 
@@ -31,7 +32,7 @@ struct dep_guard_policy {
     struct dep_str scopes;            /* every request needs all of them; absent: none */
     struct dep_token_policy token;    /* issuer, audience, algorithms, skew */
     struct dep_dpop_policy dpop;
-    bool needs_dpop;                  /* bound tokens only */
+    bool needs_dpop; /* bound tokens only */
     int64_t feed_silence_max_s;
 };
 
@@ -42,15 +43,15 @@ struct dep_guard_request {
 };
 
 struct dep_guard_facts {
-    bool is_audit_broken;                      /* decisions cannot be recorded */
-    const struct dep_jwks *keys;               /* the issuer's; NULL: not loaded, or too old to use */
-    bool may_refresh_keys;                     /* a kid that is not in `keys` may be asked for with DEP_GUARD_NEEDS_KEYS */
+    bool is_audit_broken;        /* decisions cannot be recorded */
+    const struct dep_jwks *keys; /* the issuer's; NULL: not loaded, or too old to use */
+    bool may_refresh_keys;       /* a kid that is not in `keys` may be asked for with DEP_GUARD_NEEDS_KEYS */
     const struct dep_revocations *revocations; /* NULL: never heard of */
     int64_t feed_silence_s;                    /* since the feed's last good answer */
     bool has_seen;                             /* the cache was asked for `seen_digest`, as an earlier round wanted */
     unsigned char seen_digest[DEP_SHA256_LEN];
-    const struct dep_token *seen;              /* verified before under the same keys; NULL: not in the cache */
-    struct dep_res replay;                     /* what inserting the proof said, when it failed */
+    const struct dep_token *seen; /* verified before under the same keys; NULL: not in the cache */
+    struct dep_res replay;        /* what inserting the proof said, when it failed */
 };
 
 #define DEP_GUARD_NEEDS_SEEN (1u << 0) /* look up `token_digest` */
@@ -64,23 +65,23 @@ struct dep_guard_facts {
 #define DEP_GUARD_IDENTITY 9u
 
 struct dep_guard_decision {
-    unsigned needs;             /* not 0: nothing else counts but token_digest */
+    unsigned needs; /* not 0: nothing else counts but token_digest */
     bool is_allowed;
     char id[DEP_ULID_LEN];
     enum dep_err reason;
     enum dep_class class;
-    const char *check;          /* the row that refused; NULL on allow */
-    size_t rows_run;            /* the trace: rows of the table that ran, the refusing one included */
-    int status;                 /* 200, 400, 401, 403, 429, 503 */
-    struct dep_str error;       /* registered code; absent: none on the wire */
+    const char *check;                           /* the row that refused; NULL on allow */
+    size_t rows_run;                             /* the trace: rows of the table that ran, the refusing one included */
+    int status;                                  /* 200, 400, 401, 403, 429, 503 */
+    struct dep_str error;                        /* registered code; absent: none on the wire */
     struct dep_str www_authenticate, dpop_nonce; /* absent: not sent */
-    int64_t retry_after_s;      /* 0: not sent */
+    int64_t retry_after_s;                       /* 0: not sent */
     unsigned effects;
     unsigned char token_digest[DEP_SHA256_LEN]; /* SHA-256 of the whole token */
     unsigned char replay_key[DEP_REPLAY_KEY_BYTES];
     int64_t replay_until;
-    const struct dep_token *token; /* verified, also where a later row refuses; else NULL */
-    struct dep_str method, path;   /* of the original request, no query; absent when not known */
+    const struct dep_token *token;                  /* verified, also where a later row refuses; else NULL */
+    struct dep_str method, path;                    /* of the original request, no query; absent when not known */
     struct dep_header identity[DEP_GUARD_IDENTITY]; /* on allow */
 };
 
@@ -89,9 +90,10 @@ void dep_guard_decide(struct dep_arena *arena, struct dep_crypto *crypto, const 
                       const struct dep_guard_request *request, const struct dep_guard_facts *facts, int64_t now,
                       const unsigned char random[DEP_ULID_RANDOM], struct dep_guard_decision *ret_decision);
 
-/* A refusal that no row decides: the record could not be written, the process stops. Keeps the decision's id and request. */
-void dep_guard_refuse(struct dep_arena *arena, struct dep_crypto *crypto, const struct dep_guard_policy *policy, int64_t now,
-                      enum dep_err reason, const char *check, struct dep_guard_decision *decision);
+/* A refusal that no row decides: the record could not be written, the process stops. Keeps the decision's id and
+ * request. */
+void dep_guard_refuse(struct dep_arena *arena, struct dep_crypto *crypto, const struct dep_guard_policy *policy,
+                      int64_t now, enum dep_err reason, const char *check, struct dep_guard_decision *decision);
 
 /* The rows, for documentation, `deputy explain` and tests. */
 struct dep_guard_row_info {

@@ -1,5 +1,5 @@
-/* Hostile tokens at the guard (attack group A at door d1, group O): 401 invalid_token, always the same words, and the good twin is
- * accepted afterwards. Rows carry their case ids. */
+/* Hostile tokens at the guard (attack group A at door d1, group O): 401 invalid_token, always the same words, and the
+ * good twin is accepted afterwards. Rows carry their case ids. */
 #include "guard/guard_fixture.h"
 
 /* Refused as an access token; then the twin. */
@@ -7,8 +7,9 @@ static void check_hostile(struct dep_test *t, struct fixture *f, const char *wha
 {
     ask_bearer(f, token);
     check_refused(t, f, what, 401, "invalid_token");
-    DEP_CHECK(t, str_has(f->decision.www_authenticate, "error=\"invalid_token\", error_description=\"the access token is not valid "
-                                                       "here\""));
+    DEP_CHECK(t, str_has(f->decision.www_authenticate,
+                         "error=\"invalid_token\", error_description=\"the access token is not valid "
+                         "here\""));
     ask_bearer(f, bearer_token(f));
     check_allowed(t, f, what);
 }
@@ -33,9 +34,24 @@ static void check_headers(struct dep_test *t, const char *const *headers, size_t
 DEP_TEST(A02_A04_A08_alg)
 {
     static const char *const headers[] = {
-        H("\"none\"", ""), H("\"None\"", ""), H("\"NONE\"", ""), H("\"nOnE\"", ""), H("\"none \"", ""), H("\"\\u006eone\"", ""),
-        H("null", ""), H("256", ""), H("[\"ES256\"]", ""), H("{}", ""), H("\"\"", ""), H("\"es256\"", ""), H("\"ES256K\"", ""),
-        H("\"ES384\"", ""), H("\"HS256\"", ""), H("\"RS256\"", ""), H("\"PS256\"", ""), H("\"EdDSA\"", ""),
+        H("\"none\"", ""),
+        H("\"None\"", ""),
+        H("\"NONE\"", ""),
+        H("\"nOnE\"", ""),
+        H("\"none \"", ""),
+        H("\"\\u006eone\"", ""),
+        H("null", ""),
+        H("256", ""),
+        H("[\"ES256\"]", ""),
+        H("{}", ""),
+        H("\"\"", ""),
+        H("\"es256\"", ""),
+        H("\"ES256K\"", ""),
+        H("\"ES384\"", ""),
+        H("\"HS256\"", ""),
+        H("\"RS256\"", ""),
+        H("\"PS256\"", ""),
+        H("\"EdDSA\"", ""),
         "{\"typ\":\"at+jwt\",\"kid\":\"k1\"}",
     };
 
@@ -97,8 +113,14 @@ static struct dep_str with_claim(struct fixture *f, const char *name, const char
     static const struct {
         const char *name, *value;
     } good[] = {
-        { "iss", "\"https://as.example\"" }, { "sub", "\"agent:A\"" }, { "aud", "\"" RESOURCE "\"" }, { "client_id", "\"C\"" },
-        { "iat", "1799999990" }, { "exp", "1800000290" }, { "jti", "\"J1\"" }, { "scope", "\"read write\"" },
+        { "iss", "\"https://as.example\"" },
+        { "sub", "\"agent:A\"" },
+        { "aud", "\"" RESOURCE "\"" },
+        { "client_id", "\"C\"" },
+        { "iat", "1799999990" },
+        { "exp", "1800000290" },
+        { "jti", "\"J1\"" },
+        { "scope", "\"read write\"" },
     };
     struct dep_buf buf;
 
@@ -120,24 +142,54 @@ static struct dep_str with_claim(struct fixture *f, const char *name, const char
 static const struct {
     const char *id, *name, *value;
 } bad_claims[] = {
-    { "A48", "aud", "" }, { "A48", "aud", "\"\"" }, { "A48", "aud", "[]" }, { "A48", "aud", "5" }, { "A48", "aud", "null" },
-    { "A48", "aud", "[\"" RESOURCE "\",7]" }, { "A48", "aud", "{\"a\":1}" }, { "A48", "aud", "[[\"" RESOURCE "\"]]" },
-    { "A49", "aud", "\"https://api.example\"" }, { "A49", "aud", "\"https://api.example/mcp/\"" },
-    { "A49", "aud", "\"https://api.example/mcp/x\"" }, { "A49", "aud", "\"https://API.example/mcp\"" },
-    { "A49", "aud", "\"https://api.example.evil/mcp\"" }, { "A49", "aud", "\"https://api.example/mc\"" },
-    { "A49", "aud", "\"https://api.example/%6dcp\"" }, { "A49", "aud", "\"http://api.example/mcp\"" },
-    { "A49", "aud", "\"" RESOURCE " \"" }, { "A49", "aud", "\"x " RESOURCE "\"" },
-    { "O02", "aud", "\"https://other.example/mcp\"" }, { "O02", "aud", "[\"https://other.example/mcp\",\"https://b.example\"]" },
-    { "A44", "aud", "\"" RESOURCE "\\u0000x\"" }, { "A44", "sub", "\"agent:A\\u0000evil\"" },
+    { "A48", "aud", "" },
+    { "A48", "aud", "\"\"" },
+    { "A48", "aud", "[]" },
+    { "A48", "aud", "5" },
+    { "A48", "aud", "null" },
+    { "A48", "aud", "[\"" RESOURCE "\",7]" },
+    { "A48", "aud", "{\"a\":1}" },
+    { "A48", "aud", "[[\"" RESOURCE "\"]]" },
+    { "A49", "aud", "\"https://api.example\"" },
+    { "A49", "aud", "\"https://api.example/mcp/\"" },
+    { "A49", "aud", "\"https://api.example/mcp/x\"" },
+    { "A49", "aud", "\"https://API.example/mcp\"" },
+    { "A49", "aud", "\"https://api.example.evil/mcp\"" },
+    { "A49", "aud", "\"https://api.example/mc\"" },
+    { "A49", "aud", "\"https://api.example/%6dcp\"" },
+    { "A49", "aud", "\"http://api.example/mcp\"" },
+    { "A49", "aud", "\"" RESOURCE " \"" },
+    { "A49", "aud", "\"x " RESOURCE "\"" },
+    { "O02", "aud", "\"https://other.example/mcp\"" },
+    { "O02", "aud", "[\"https://other.example/mcp\",\"https://b.example\"]" },
+    { "A44", "aud", "\"" RESOURCE "\\u0000x\"" },
+    { "A44", "sub", "\"agent:A\\u0000evil\"" },
     { "A44", "scope", "\"read\\u0000write\"" },
-    { "A46", "exp", "" }, { "A46", "exp", "null" }, { "A46", "exp", "\"1800000290\"" }, { "A46", "exp", "true" },
-    { "A46", "exp", "[]" }, { "A46", "exp", "{}" }, { "A46", "exp", "-1" }, { "A46", "exp", "1e308" },
-    { "A47", "exp", "1800000000" }, { "A47", "exp", "1799999999" }, { "A47", "iat", "1800000011" },
-    { "A51", "iss", "" }, { "A51", "iss", "[\"https://as.example\"]" }, { "A51", "iss", "\"https://as.example/\"" },
-    { "A51", "iss", "\"http://as.example\"" }, { "A51", "iss", "\"https://as.example/t2\"" },
-    { "A51", "iss", "\"https://AS.example\"" }, { "A32", "iss", "\"http://127.0.0.1:1/{x}\"" },
-    { "P2", "sub", "" }, { "P2", "sub", "\"\"" }, { "P2", "client_id", "" }, { "P2", "jti", "" }, { "P2", "iat", "" },
-    { "A44", "scope", "\"read  write\"" }, { "A44", "scope", "5" },
+    { "A46", "exp", "" },
+    { "A46", "exp", "null" },
+    { "A46", "exp", "\"1800000290\"" },
+    { "A46", "exp", "true" },
+    { "A46", "exp", "[]" },
+    { "A46", "exp", "{}" },
+    { "A46", "exp", "-1" },
+    { "A46", "exp", "1e308" },
+    { "A47", "exp", "1800000000" },
+    { "A47", "exp", "1799999999" },
+    { "A47", "iat", "1800000011" },
+    { "A51", "iss", "" },
+    { "A51", "iss", "[\"https://as.example\"]" },
+    { "A51", "iss", "\"https://as.example/\"" },
+    { "A51", "iss", "\"http://as.example\"" },
+    { "A51", "iss", "\"https://as.example/t2\"" },
+    { "A51", "iss", "\"https://AS.example\"" },
+    { "A32", "iss", "\"http://127.0.0.1:1/{x}\"" },
+    { "P2", "sub", "" },
+    { "P2", "sub", "\"\"" },
+    { "P2", "client_id", "" },
+    { "P2", "jti", "" },
+    { "P2", "iat", "" },
+    { "A44", "scope", "\"read  write\"" },
+    { "A44", "scope", "5" },
 };
 
 DEP_TEST(A32_A44_A46_A47_A48_A49_A51_O02_claims)
@@ -155,8 +207,11 @@ DEP_TEST(A47_A48_claims_at_the_bound_are_accepted)
     static const struct {
         const char *name, *value;
     } cases[] = {
-        { "exp", "1800000001" }, { "exp", "1800000290.5" }, { "iat", "1800000010" },
-        { "aud", "[\"" RESOURCE "\"]" }, { "aud", "[\"https://other.example\",\"" RESOURCE "\"]" },
+        { "exp", "1800000001" },
+        { "exp", "1800000290.5" },
+        { "iat", "1800000010" },
+        { "aud", "[\"" RESOURCE "\"]" },
+        { "aud", "[\"https://other.example\",\"" RESOURCE "\"]" },
         { "scope", "\"write read\"" },
     };
     struct fixture f;
@@ -228,7 +283,8 @@ DEP_TEST(A03_A09_A10_A11_A12_signatures)
     unsigned char raw[16384];
     static const size_t sizes[] = { 0, 1, 8, 63, 65, 72, 96, 128, 132, 9000 };
 
-    check_hostile(t, &f, "by a stranger", sign_raw(&f, f.stranger, DEP_STR(HEADER), fmt(&f, "{%.*s}", DEP_STR_ARG(claims_of(&f)))));
+    check_hostile(t, &f, "by a stranger",
+                  sign_raw(&f, f.stranger, DEP_STR(HEADER), fmt(&f, "{%.*s}", DEP_STR_ARG(claims_of(&f)))));
     check_hostile(t, &f, "no last dot", dep_str_sub(token, 0, dot - 1));
     check_hostile(t, &f, "one bit", changed(&f, token, dot + 5, token.ptr[dot + 5] == 'A' ? "B" : "A", 1));
     check_hostile(t, &f, "other payload", changed(&f, token, 70, token.ptr[70] == 'A' ? "B" : "A", 1));
@@ -244,9 +300,9 @@ DEP_TEST(A03_A09_A10_A11_A12_signatures)
             check_refused(t, &f, "size", 401, "invalid_token");
         }
     /* r = 0, s = 0; r = 0, s = 1; r = 1, s = 0; r = s = n; r = s = n - 1. */
-    static const unsigned char order[32] = { 0xFF, 0xFF, 0xFF, 0xFF, 0, 0, 0, 0, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF,
-                                             0xBC, 0xE6, 0xFA, 0xAD, 0xA7, 0x17, 0x9E, 0x84, 0xF3, 0xB9, 0xCA, 0xC2, 0xFC, 0x63,
-                                             0x25, 0x51 };
+    static const unsigned char order[32] = { 0xFF, 0xFF, 0xFF, 0xFF, 0,    0,    0,    0,    0xFF, 0xFF, 0xFF,
+                                             0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xBC, 0xE6, 0xFA, 0xAD, 0xA7, 0x17,
+                                             0x9E, 0x84, 0xF3, 0xB9, 0xCA, 0xC2, 0xFC, 0x63, 0x25, 0x51 };
 
     for (unsigned i = 0; i < 5; i++) {
         struct dep_buf buf;
@@ -316,23 +372,28 @@ DEP_TEST(A59_authorization_syntax)
         const char *value;
         int status;
     } bad[] = {
-        { "Bearer", 400 }, { "Bearer ", 400 }, { "Bearer x y", 400 }, { "Bearer \tx", 400 }, { "Bearer x,y", 400 },
-        { "Bearer \"x\"", 400 }, { "Bearer x=y", 400 }, { "Bearer  x", 401 }, { "Bearer x", 401 }, { "Basic QTpC", 401 },
-        { "Bearerx y", 401 }, { "", 401 }, { "Negotiate x", 401 }, { "DPoP", 400 }, { "Bearer\tx", 401 },
+        { "Bearer", 400 },      { "Bearer ", 400 },      { "Bearer x y", 400 }, { "Bearer \tx", 400 },
+        { "Bearer x,y", 400 },  { "Bearer \"x\"", 400 }, { "Bearer x=y", 400 }, { "Bearer  x", 401 },
+        { "Bearer x", 401 },    { "Basic QTpC", 401 },   { "Bearerx y", 401 },  { "", 401 },
+        { "Negotiate x", 401 }, { "DPoP", 400 },         { "Bearer\tx", 401 },
     };
 
     for (size_t i = 0; i < DEP_COUNT(good); i++) {
         char value[2048];
 
-        (void)snprintf(value, sizeof(value), i == 0 ? "Bearer %.*s" : i == 1 ? "bearer %.*s" : i == 2 ? "BEARER %.*s" : "bEaReR %.*s",
+        (void)snprintf(value, sizeof(value),
+                       i == 0   ? "Bearer %.*s"
+                       : i == 1 ? "bearer %.*s"
+                       : i == 2 ? "BEARER %.*s"
+                                : "bEaReR %.*s",
                        DEP_STR_ARG(token));
         ask(&f, dep_str_c(value), DEP_STR_ABSENT);
         check_allowed(t, &f, good[i]);
     }
     for (size_t i = 0; i < DEP_COUNT(bad); i++) {
         ask(&f, dep_str_c(bad[i].value), DEP_STR_ABSENT);
-        dep_test_check(t, !f.decision.is_allowed && f.decision.status == bad[i].status, __FILE__, __LINE__, "\"%s\": %d", bad[i].value,
-                       f.decision.status);
+        dep_test_check(t, !f.decision.is_allowed && f.decision.status == bad[i].status, __FILE__, __LINE__,
+                       "\"%s\": %d", bad[i].value, f.decision.status);
     }
     tear_down(&f);
 }

@@ -1,4 +1,5 @@
-/* For tests: an issuer with one key, a client with a DPoP key, and requests put through dep_guard_decide() with a fixed clock. */
+/* For tests: an issuer with one key, a client with a DPoP key, and requests put through dep_guard_decide() with a fixed
+ * clock. */
 #ifndef DEP_GUARD_GUARD_FIXTURE_H
 #define DEP_GUARD_GUARD_FIXTURE_H
 
@@ -73,7 +74,8 @@ static inline struct dep_str sign_raw(struct fixture *f, const struct dep_privat
 static inline struct dep_str claims_of(struct fixture *f)
 {
     return fmt(f,
-               "\"iss\":\"https://as.example\",\"sub\":\"agent:A\",\"aud\":\"" RESOURCE "\",\"client_id\":\"C\",\"iat\":%lld,"
+               "\"iss\":\"https://as.example\",\"sub\":\"agent:A\",\"aud\":\"" RESOURCE
+               "\",\"client_id\":\"C\",\"iat\":%lld,"
                "\"exp\":%lld,\"jti\":\"J1\",\"scope\":\"read write\"",
                (long long)NOW - 10, (long long)NOW + 290);
 }
@@ -93,16 +95,16 @@ static inline struct dep_str bound_token(struct fixture *f)
     return token_with(f, fmt(f, ",\"cnf\":{\"jkt\":\"%.*s\"}", DEP_STR_ARG(f->jkt)).ptr);
 }
 
-static inline struct dep_str proof_for(struct fixture *f, const struct dep_private_key *key, const char *method, const char *url,
-                                       struct dep_str token, struct dep_str nonce, int64_t iat)
+static inline struct dep_str proof_for(struct fixture *f, const struct dep_private_key *key, const char *method,
+                                       const char *url, struct dep_str token, struct dep_str nonce, int64_t iat)
 {
     static unsigned char random[16];
     struct dep_str proof;
 
     random[0]++;
     random[1] = (unsigned char)(random[1] + (random[0] == 0));
-    DEP_ASSERT(dep_is_ok(dep_dpop_sign(&f->arena, f->crypto, key, dep_str_c(method), dep_str_c(url), token, nonce, iat, random,
-                                       &proof)));
+    DEP_ASSERT(dep_is_ok(dep_dpop_sign(&f->arena, f->crypto, key, dep_str_c(method), dep_str_c(url), token, nonce, iat,
+                                       random, &proof)));
     return proof;
 }
 
@@ -112,7 +114,8 @@ static inline struct dep_str good_proof(struct fixture *f, struct dep_str token)
 }
 
 /* Decides, with the cache when there is one, until nothing is needed. */
-static inline void decide(struct fixture *f, enum dep_guard_adapter adapter, const struct dep_header *headers, size_t count)
+static inline void decide(struct fixture *f, enum dep_guard_adapter adapter, const struct dep_header *headers,
+                          size_t count)
 {
     const struct dep_guard_request request = { adapter, headers, count };
     struct dep_guard_facts facts = f->facts;
@@ -170,17 +173,20 @@ static inline bool str_has(struct dep_str text, const char *part)
     return false;
 }
 
-static inline void check_refused(struct dep_test *t, const struct fixture *f, const char *what, int status, const char *error)
+static inline void check_refused(struct dep_test *t, const struct fixture *f, const char *what, int status,
+                                 const char *error)
 {
-    dep_test_check(t, !f->decision.is_allowed && f->decision.status == status && dep_str_eq_c(f->decision.error, error), __FILE__,
-                   __LINE__, "%s: allowed %d, %d %.*s (%s), not %d %s", what, f->decision.is_allowed, f->decision.status,
-                   DEP_STR_ARG(f->decision.error), dep_err_name(f->decision.reason), status, error == NULL ? "" : error);
+    dep_test_check(t, !f->decision.is_allowed && f->decision.status == status && dep_str_eq_c(f->decision.error, error),
+                   __FILE__, __LINE__, "%s: allowed %d, %d %.*s (%s), not %d %s", what, f->decision.is_allowed,
+                   f->decision.status, DEP_STR_ARG(f->decision.error), dep_err_name(f->decision.reason), status,
+                   error == NULL ? "" : error);
 }
 
 static inline void check_allowed(struct dep_test *t, const struct fixture *f, const char *what)
 {
     dep_test_check(t, f->decision.is_allowed && f->decision.status == 200, __FILE__, __LINE__, "%s: %d %s at %s", what,
-                   f->decision.status, dep_err_name(f->decision.reason), f->decision.check == NULL ? "" : f->decision.check);
+                   f->decision.status, dep_err_name(f->decision.reason),
+                   f->decision.check == NULL ? "" : f->decision.check);
 }
 
 static inline struct dep_jwks *jwks_of(struct fixture *f, const struct dep_private_key *key, struct dep_str kid)

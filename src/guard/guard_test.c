@@ -1,4 +1,5 @@
-/* Every row of the guard's table: one request that passes it and one that it refuses; and what the answers look like. */
+/* Every row of the guard's table: one request that passes it and one that it refuses; and what the answers look like.
+ * */
 #include "guard/guard_fixture.h"
 
 /* One good request of each kind passes every row; each case below refuses at exactly one. */
@@ -20,20 +21,62 @@ DEP_TEST(good_requests_pass_every_row)
     tear_down(&f);
 }
 
-static void no_keys(struct fixture *f) { f->facts.keys = NULL; }
-static void silent_feed(struct fixture *f) { f->facts.feed_silence_s = 11; }
-static void feed_at_the_bound(struct fixture *f) { f->facts.feed_silence_s = 10; }
-static void no_feed(struct fixture *f) { f->facts.revocations = NULL; }
-static void broken_audit(struct fixture *f) { f->facts.is_audit_broken = true; }
-static void seen_proof(struct fixture *f) { f->facts.replay = DEP_FAIL(REPLAY_SEEN); }
-static void full_replay(struct fixture *f) { f->facts.replay = DEP_FAIL(REPLAY_FULL); }
-static void needs_write_and_admin(struct fixture *f) { f->policy.scopes = DEP_STR("write admin"); }
-static void needs_both(struct fixture *f) { f->policy.scopes = DEP_STR("write read"); }
-static void needs_dpop(struct fixture *f) { f->policy.needs_dpop = true; }
-static void needs_nonce(struct fixture *f) { f->policy.dpop.needs_nonce = true; }
-static void started_now(struct fixture *f) { f->policy.dpop.fence = NOW; }
-static void after_exp(struct fixture *f) { f->now = NOW + 290; }
-static void before_exp(struct fixture *f) { f->now = NOW + 289; }
+static void no_keys(struct fixture *f)
+{
+    f->facts.keys = NULL;
+}
+static void silent_feed(struct fixture *f)
+{
+    f->facts.feed_silence_s = 11;
+}
+static void feed_at_the_bound(struct fixture *f)
+{
+    f->facts.feed_silence_s = 10;
+}
+static void no_feed(struct fixture *f)
+{
+    f->facts.revocations = NULL;
+}
+static void broken_audit(struct fixture *f)
+{
+    f->facts.is_audit_broken = true;
+}
+static void seen_proof(struct fixture *f)
+{
+    f->facts.replay = DEP_FAIL(REPLAY_SEEN);
+}
+static void full_replay(struct fixture *f)
+{
+    f->facts.replay = DEP_FAIL(REPLAY_FULL);
+}
+static void needs_write_and_admin(struct fixture *f)
+{
+    f->policy.scopes = DEP_STR("write admin");
+}
+static void needs_both(struct fixture *f)
+{
+    f->policy.scopes = DEP_STR("write read");
+}
+static void needs_dpop(struct fixture *f)
+{
+    f->policy.needs_dpop = true;
+}
+static void needs_nonce(struct fixture *f)
+{
+    f->policy.dpop.needs_nonce = true;
+}
+static void started_now(struct fixture *f)
+{
+    f->policy.dpop.fence = NOW;
+}
+static void after_exp(struct fixture *f)
+{
+    f->now = NOW + 290;
+}
+static void before_exp(struct fixture *f)
+{
+    f->now = NOW + 289;
+}
 static void revoked(struct fixture *f)
 {
     const struct dep_revocation entry = { DEP_REVOKED_AGENT, DEP_STR("agent:A"), NOW, NOW + 300 };
@@ -138,8 +181,8 @@ DEP_TEST(each_row_passes_one_and_refuses_one)
     }
 }
 
-static void refuse_with(struct dep_test *t, struct fixture *f, const struct dep_header *headers, size_t count, const char *row,
-                        int status)
+static void refuse_with(struct dep_test *t, struct fixture *f, const struct dep_header *headers, size_t count,
+                        const char *row, int status)
 {
     decide(f, DEP_GUARD_FORWARD_AUTH, headers, count);
     DEP_CHECK_STR(t, dep_str_c(f->decision.check), row);
@@ -157,8 +200,13 @@ DEP_TEST(headers_and_origin)
                                        { DEP_STR("X-Forwarded-Uri"), DEP_STR("/mcp") },
                                        { DEP_STR("Authorization"), bearer } };
     const struct dep_header twice[] = { good[0], good[1], good[2], { DEP_STR("authorization"), bearer } };
-    const struct dep_header methods[] = { good[0], good[1], good[2], { DEP_STR("X-FORWARDED-METHOD"), DEP_STR("GET") } };
-    const struct dep_header hosts[] = { good[0], good[1], good[2], { DEP_STR("X-Forwarded-Host"), DEP_STR("a") },
+    const struct dep_header methods[] = {
+        good[0], good[1], good[2], { DEP_STR("X-FORWARDED-METHOD"), DEP_STR("GET") }
+    };
+    const struct dep_header hosts[] = { good[0],
+                                        good[1],
+                                        good[2],
+                                        { DEP_STR("X-Forwarded-Host"), DEP_STR("a") },
                                         { DEP_STR("X-Forwarded-Host"), DEP_STR("b") } };
     const struct dep_header bare[] = { good[2] };
     /* What another adapter reads is not read here (G1). */
@@ -182,10 +230,11 @@ DEP_TEST(challenges)
 
     set_up(&f);
     ask_how(&f, NOTHING);
-    DEP_CHECK_STR(t, f.decision.www_authenticate,
-                  "Bearer scope=\"read\", resource_metadata=\"https://api.example/.well-known/oauth-protected-resource/mcp\", "
-                  "DPoP scope=\"read\", resource_metadata=\"https://api.example/.well-known/oauth-protected-resource/mcp\", "
-                  "algs=\"ES256 EdDSA\"");
+    DEP_CHECK_STR(
+        t, f.decision.www_authenticate,
+        "Bearer scope=\"read\", resource_metadata=\"https://api.example/.well-known/oauth-protected-resource/mcp\", "
+        "DPoP scope=\"read\", resource_metadata=\"https://api.example/.well-known/oauth-protected-resource/mcp\", "
+        "algs=\"ES256 EdDSA\"");
     f.policy.scopes = DEP_STR("admin read");
     ask_how(&f, BEARER);
     DEP_CHECK(t, dep_str_starts(f.decision.www_authenticate, DEP_STR("Bearer error=\"insufficient_scope\"")));
@@ -250,10 +299,12 @@ DEP_TEST(nonce_retry_is_accepted)
 
 DEP_TEST(identity_headers_are_all_there)
 {
-    static const char *const names[] = { "Deputy-Subject", "Deputy-Client", "Deputy-Actor", "Deputy-Actor-Chain", "Deputy-Scope",
-                                         "Deputy-Audience", "Deputy-Task", "Deputy-Token-Id", "Deputy-Decision" };
+    static const char *const names[] = { "Deputy-Subject",     "Deputy-Client",   "Deputy-Actor",
+                                         "Deputy-Actor-Chain", "Deputy-Scope",    "Deputy-Audience",
+                                         "Deputy-Task",        "Deputy-Token-Id", "Deputy-Decision" };
     static const char *const plain[] = { "agent:A", "C", "", "", "read write", RESOURCE, "", "J1" };
-    static const char *const acted[] = { "agent:A", "C", "agent:S", "agent:S, agent:O", "read write", RESOURCE, "T1", "J1" };
+    static const char *const acted[] = { "agent:A",    "C",      "agent:S", "agent:S, agent:O",
+                                         "read write", RESOURCE, "T1",      "J1" };
     struct fixture f;
 
     set_up(&f);
@@ -319,7 +370,8 @@ DEP_TEST(unknown_kid_asks_for_keys)
     tear_down(&f);
 }
 
-/* With every arena limit up to what a request needs: a refusal or an allow, never a crash, and no allow that lacks a part. */
+/* With every arena limit up to what a request needs: a refusal or an allow, never a crash, and no allow that lacks a
+ * part. */
 DEP_TEST(arena_sweep)
 {
     static _Alignas(16) unsigned char memory[65536];

@@ -14,8 +14,8 @@ struct dep_guard_metadata {
     bool needs_dpop;
 };
 
-/* Where it is: the well-known name goes between `origin` and the resource's path (rfc9728#3.1). DEP_ERR_URL_SYNTAX when the resource
- * is not an URL with an authority, or has a query or fragment; DEP_ERR_BUF_FULL. */
+/* Where it is: the well-known name goes between `origin` and the resource's path (rfc9728#3.1). DEP_ERR_URL_SYNTAX when
+ * the resource is not an URL with an authority, or has a query or fragment; DEP_ERR_BUF_FULL. */
 DEP_MUST struct dep_res dep_guard_metadata_url(struct dep_buf *buf, struct dep_str origin, struct dep_str resource);
 /* The JSON document. offline_access is never in it (MCP authorization 2026-07-28). */
 void dep_guard_metadata_put(struct dep_buf *buf, const struct dep_guard_metadata *metadata);

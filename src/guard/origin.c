@@ -1,7 +1,7 @@
 /* The adapters: which headers each proxy says the original request in.
  *
- * Host and protocol are never read from here: htu and the metadata URL come from the configured public URL (G5), so a forged
- * X-Forwarded-Host changes nothing (attack case B19). */
+ * Host and protocol are never read from here: htu and the metadata URL come from the configured public URL (G5), so a
+ * forged X-Forwarded-Host changes nothing (attack case B19). */
 #include "guard/origin.h"
 
 #define METHOD_MAX 32u
@@ -66,8 +66,8 @@ static bool is_token(struct dep_str text)
     return text.len > 0;
 }
 
-struct dep_res dep_guard_origin(const struct dep_guard_headers *headers, enum dep_guard_adapter adapter, struct dep_str *ret_method,
-                                struct dep_str *ret_path)
+struct dep_res dep_guard_origin(const struct dep_guard_headers *headers, enum dep_guard_adapter adapter,
+                                struct dep_str *ret_method, struct dep_str *ret_path)
 {
     struct dep_str method = headers->value[adapters[adapter].method];
     struct dep_str path = headers->value[adapters[adapter].target];

@@ -3,7 +3,8 @@
 #include "guard/origin.h"
 #include "test/unit.h"
 
-static struct dep_res read_one(enum dep_guard_adapter adapter, const char *method, const char *target, struct dep_str *ret_path)
+static struct dep_res read_one(enum dep_guard_adapter adapter, const char *method, const char *target,
+                               struct dep_str *ret_path)
 {
     const bool is_nginx = adapter == DEP_GUARD_AUTH_REQUEST;
     const struct dep_header headers[] = {
@@ -51,7 +52,8 @@ DEP_TEST(paths)
             struct dep_str path = DEP_STR_ABSENT;
 
             if (cases[i].path == NULL) {
-                DEP_CHECK_FAIL(t, read_one((enum dep_guard_adapter)adapter, cases[i].method, cases[i].target, &path), GUARD_ORIGIN);
+                DEP_CHECK_FAIL(t, read_one((enum dep_guard_adapter)adapter, cases[i].method, cases[i].target, &path),
+                               GUARD_ORIGIN);
                 continue;
             }
             DEP_CHECK_OK(t, read_one((enum dep_guard_adapter)adapter, cases[i].method, cases[i].target, &path));
@@ -90,25 +92,28 @@ DEP_TEST(metadata_urls)
 
 DEP_TEST(metadata_documents)
 {
-    struct dep_guard_metadata metadata = { .resource = DEP_STR("https://api.example/mcp"), .issuer = DEP_STR("https://as.example") };
+    struct dep_guard_metadata metadata = { .resource = DEP_STR("https://api.example/mcp"),
+                                           .issuer = DEP_STR("https://as.example") };
     char memory[1024];
     struct dep_buf buf;
 
     dep_buf_init(&buf, memory, sizeof(memory));
     dep_guard_metadata_put(&buf, &metadata);
-    DEP_CHECK_STR(t, dep_buf_str(&buf),
-                  "{\"resource\":\"https://api.example/mcp\",\"authorization_servers\":[\"https://as.example\"],"
-                  "\"bearer_methods_supported\":[\"header\"],\"dpop_signing_alg_values_supported\":[\"ES256\",\"EdDSA\"],"
-                  "\"dpop_bound_access_tokens_required\":false}");
+    DEP_CHECK_STR(
+        t, dep_buf_str(&buf),
+        "{\"resource\":\"https://api.example/mcp\",\"authorization_servers\":[\"https://as.example\"],"
+        "\"bearer_methods_supported\":[\"header\"],\"dpop_signing_alg_values_supported\":[\"ES256\",\"EdDSA\"],"
+        "\"dpop_bound_access_tokens_required\":false}");
     metadata.scopes = DEP_STR("read offline_access write");
     metadata.resource_name = DEP_STR("N");
     metadata.needs_dpop = true;
     dep_buf_init(&buf, memory, sizeof(memory));
     dep_guard_metadata_put(&buf, &metadata);
-    DEP_CHECK_STR(t, dep_buf_str(&buf),
-                  "{\"resource\":\"https://api.example/mcp\",\"resource_name\":\"N\",\"authorization_servers\":["
-                  "\"https://as.example\"],\"scopes_supported\":[\"read\",\"write\"],\"bearer_methods_supported\":[\"header\"],"
-                  "\"dpop_signing_alg_values_supported\":[\"ES256\",\"EdDSA\"],\"dpop_bound_access_tokens_required\":true}");
+    DEP_CHECK_STR(
+        t, dep_buf_str(&buf),
+        "{\"resource\":\"https://api.example/mcp\",\"resource_name\":\"N\",\"authorization_servers\":["
+        "\"https://as.example\"],\"scopes_supported\":[\"read\",\"write\"],\"bearer_methods_supported\":[\"header\"],"
+        "\"dpop_signing_alg_values_supported\":[\"ES256\",\"EdDSA\"],\"dpop_bound_access_tokens_required\":true}");
 }
 
 int main(void)

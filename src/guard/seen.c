@@ -9,7 +9,7 @@
 struct entry {
     unsigned char digest[DEP_SHA256_LEN];
     uint64_t keys_version;
-    uint64_t used; /* tick of the last use */
+    uint64_t used;           /* tick of the last use */
     struct dep_token *token; /* NULL: free. Its texts follow it in the same block */
 };
 
@@ -98,12 +98,15 @@ static void place(struct dep_str *text, char **at, size_t *bytes)
     *at += text->len;
 }
 
-/* Every text of the token, once. An empty text that is there keeps its pointer, which must not dangle: it becomes a constant. */
+/* Every text of the token, once. An empty text that is there keeps its pointer, which must not dangle: it becomes a
+ * constant. */
 static size_t place_all(struct dep_token *token, char **at)
 {
-    struct dep_str *texts[] = { &token->iss, &token->sub, &token->client_id, &token->jti, &token->scope, &token->jkt,
-                                &token->agent_name, &token->agent_version, &token->task_id, &token->parent_task_id,
-                                &token->org_id };
+    struct dep_str *texts[] = {
+        &token->iss,   &token->sub,        &token->client_id,     &token->jti,     &token->scope,
+        &token->jkt,   &token->agent_name, &token->agent_version, &token->task_id, &token->parent_task_id,
+        &token->org_id
+    };
     size_t bytes = 0;
 
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
@@ -153,8 +156,8 @@ static struct entry *victim(struct entry *set, const unsigned char *digest, int6
     return best;
 }
 
-void dep_guard_seen_put(struct dep_guard_seen *seen, const unsigned char digest[DEP_SHA256_LEN], uint64_t keys_version, int64_t now,
-                        const struct dep_token *token)
+void dep_guard_seen_put(struct dep_guard_seen *seen, const unsigned char digest[DEP_SHA256_LEN], uint64_t keys_version,
+                        int64_t now, const struct dep_token *token)
 {
     struct dep_token *copy = copy_of(token);
     struct entry *entry;

@@ -63,8 +63,8 @@ static void drop(struct dep_denied *denied, uint32_t index)
     *kept = (struct kept){ 0 };
 }
 
-void dep_denied_put(struct dep_denied *denied, const struct dep_guard_decision *decision, const struct dep_net_answer *answer,
-                    int64_t now_ms)
+void dep_denied_put(struct dep_denied *denied, const struct dep_guard_decision *decision,
+                    const struct dep_net_answer *answer, int64_t now_ms)
 {
     struct dep_reply *reply = dep_reply_new(NULL, decision, answer);
 

@@ -4,20 +4,25 @@
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/b64.h"
 #include "http/form.h"
 #include "sidecar/clock.h"
 #include "sidecar/issuer.h"
 
-#define BODY_MAX (1024u * 1024u)
-#define ARENA_BYTES (4u * 1024u * 1024u)
+/* About 180,000 entries. */
+#define BODY_MAX (16u * 1024u * 1024u)
+#define ARENA_BYTES 16384u
+/* What reading a body needs: values are shorter than their nodes. */
+#define BODY_ARENA(bytes) ((bytes)*8 + 65536)
+#define JWKS_NAME_MAX 64u
 #define TIMEOUT_MS 5000
 #define RETRY_MS 250
 #define DEPTH_MAX 4u
 #define URL_ROOM 64u
 
-struct dep_feed {
+struct dep_guard_feed {
     const struct dep_sidecar_config *config;
     void (*on_keys)(void *context);
     void *context;
@@ -27,7 +32,9 @@ struct dep_feed {
     struct dep_str authorization; /* "Basic …", in `secrets` */
     char *secrets;
     size_t secrets_bytes;
-    int64_t version, keys; /* -1: not known */
+    int64_t version; /* -1: not known */
+    char jwks[JWKS_NAME_MAX];
+    size_t jwks_len;              /* 0: not known */
     atomic_int_fast64_t heard_ms; /* 0: never */
     pthread_t thread;
 };
@@ -44,16 +51,16 @@ static struct dep_res add_entries(struct dep_arena *arena, const struct dep_json
     return DEP_OK;
 }
 
-static struct dep_res read_answer(const struct dep_json *json, int64_t version, struct dep_feed_answer *answer,
+static struct dep_res read_answer(const struct dep_json *json, int64_t version, struct dep_guard_feed_answer *answer,
                                   const struct dep_json **ret_entries)
 {
     const struct dep_json *entries = DEP_JSON_GET(json, "entries");
-    const struct dep_json *keys = DEP_JSON_GET(json, "keys");
+    const struct dep_json *jwks = DEP_JSON_GET(json, "jwks");
 
-    answer->keys = -1;
+    answer->jwks = DEP_STR_ABSENT;
     if (!dep_is_ok(dep_json_int(DEP_JSON_GET(json, "version"), 0, INT64_MAX, &answer->version)) ||
         !dep_is_ok(dep_json_bool(DEP_JSON_GET(json, "full"), &answer->is_full)) || entries == NULL ||
-        entries->type != DEP_JSON_ARRAY || (keys != NULL && !dep_is_ok(dep_json_int(keys, 0, INT64_MAX, &answer->keys))))
+        entries->type != DEP_JSON_ARRAY || (jwks != NULL && !dep_is_ok(dep_json_str(jwks, &answer->jwks))))
         return DEP_FAIL(FEED_SYNTAX);
     /* A feed that went back has lost entries that we may lack too: only a full set mends that. */
     if (answer->version < version && !answer->is_full)
@@ -63,10 +70,10 @@ static struct dep_res read_answer(const struct dep_json *json, int64_t version, 
     return DEP_OK;
 }
 
-struct dep_res dep_feed_apply(struct dep_arena *arena, struct dep_str text, const struct dep_revocations *old, int64_t version,
-                              int64_t now, struct dep_feed_answer *ret_answer)
+struct dep_res dep_guard_feed_apply(struct dep_arena *arena, struct dep_str text, const struct dep_revocations *old,
+                                    int64_t version, int64_t now, struct dep_guard_feed_answer *ret_answer)
 {
-    struct dep_feed_answer answer = { 0 };
+    struct dep_guard_feed_answer answer = { 0 };
     const struct dep_json *entries = NULL;
     struct dep_json *json = NULL;
     struct dep_res res;
@@ -92,15 +99,15 @@ struct dep_res dep_feed_apply(struct dep_arena *arena, struct dep_str text, cons
 
 static void free_set(struct dep_shared *shared)
 {
-    struct dep_feed_set *set = (struct dep_feed_set *)shared;
+    struct dep_guard_feed_set *set = (struct dep_guard_feed_set *)shared;
 
     dep_revocations_free(set->entries);
     free(set);
 }
 
-static struct dep_res take(struct dep_feed *feed, struct dep_revocations *entries)
+static struct dep_res take(struct dep_guard_feed *feed, struct dep_revocations *entries)
 {
-    struct dep_feed_set *set = calloc(1, sizeof(*set));
+    struct dep_guard_feed_set *set = calloc(1, sizeof(*set));
 
     if (set == NULL) {
         dep_revocations_free(entries);
@@ -113,24 +120,48 @@ static struct dep_res take(struct dep_feed *feed, struct dep_revocations *entrie
     return DEP_OK;
 }
 
-static struct dep_res hear(struct dep_feed *feed, struct dep_str text, size_t *ret_entries)
+/* The issuer names its key set in every answer: another name, other keys (attack case A65). */
+static void hear_keys(struct dep_guard_feed *feed, struct dep_str jwks)
 {
-    const struct dep_feed_set *old = (const struct dep_feed_set *)feed->slot.current; /* this thread alone swaps it */
-    struct dep_feed_answer answer;
+    if (dep_str_is_blank(jwks) || jwks.len > JWKS_NAME_MAX || dep_str_eq(jwks, dep_str(feed->jwks, feed->jwks_len)))
+        return;
+    if (feed->jwks_len > 0)
+        feed->on_keys(feed->context);
+    memcpy(feed->jwks, jwks.ptr, jwks.len);
+    feed->jwks_len = jwks.len;
+}
 
-    DEP_TRY(dep_feed_apply(&feed->issuer.arena, text, old == NULL ? NULL : old->entries, feed->version, dep_clock_unix(), &answer));
+static struct dep_res apply(struct dep_guard_feed *feed, struct dep_arena *arena, struct dep_str text,
+                            size_t *ret_entries)
+{
+    /* This thread alone swaps the slot's value. */
+    const struct dep_guard_feed_set *old = (const struct dep_guard_feed_set *)feed->slot.current;
+    struct dep_guard_feed_answer answer;
+
+    DEP_TRY(
+        dep_guard_feed_apply(arena, text, old == NULL ? NULL : old->entries, feed->version, dep_clock_unix(), &answer));
     if (answer.set != NULL)
         DEP_TRY(take(feed, answer.set));
     feed->version = answer.version;
     atomic_store(&feed->heard_ms, dep_clock_ms());
-    if (feed->keys >= 0 && answer.keys >= 0 && answer.keys != feed->keys)
-        feed->on_keys(feed->context);
-    feed->keys = answer.keys;
+    hear_keys(feed, answer.jwks);
     *ret_entries = answer.entries;
     return DEP_OK;
 }
 
-static struct dep_res feed_url(struct dep_feed *feed, struct dep_str *ret_url)
+static struct dep_res hear(struct dep_guard_feed *feed, struct dep_str text, size_t *ret_entries)
+{
+    void *memory = malloc(BODY_ARENA(text.len));
+    struct dep_arena arena;
+    struct dep_res res;
+
+    dep_arena_init(&arena, memory, memory == NULL ? 0 : BODY_ARENA(text.len));
+    res = apply(feed, &arena, text, ret_entries);
+    free(memory);
+    return res;
+}
+
+static struct dep_res feed_url(struct dep_guard_feed *feed, struct dep_str *ret_url)
 {
     struct dep_buf buf;
 
@@ -145,7 +176,7 @@ static struct dep_res feed_url(struct dep_feed *feed, struct dep_str *ret_url)
     return DEP_OK;
 }
 
-static struct dep_res poll_once(struct dep_feed *feed, size_t *ret_entries)
+static struct dep_res poll_once(struct dep_guard_feed *feed, size_t *ret_entries)
 {
     const struct dep_fetch_policy policy = {
         .may_loopback = feed->config->may_loopback,
@@ -166,7 +197,7 @@ static struct dep_res poll_once(struct dep_feed *feed, size_t *ret_entries)
 }
 
 /* False when the guard stops. */
-static bool pause_ms(struct dep_feed *feed, int ms)
+static bool pause_ms(struct dep_guard_feed *feed, int ms)
 {
     struct pollfd stop = { .fd = feed->stop_fd, .events = POLLIN };
 
@@ -175,7 +206,7 @@ static bool pause_ms(struct dep_feed *feed, int ms)
 
 static void *run(void *context)
 {
-    struct dep_feed *feed = context;
+    struct dep_guard_feed *feed = context;
     enum dep_err last = DEP_ERR_NONE;
     int pause = 0;
 
@@ -196,7 +227,7 @@ static void *run(void *context)
 }
 
 /* rfc6749#2.3.1: both halves form-encoded, then Basic. */
-static bool make_authorization(struct dep_feed *feed)
+static bool make_authorization(struct dep_guard_feed *feed)
 {
     const struct dep_sidecar_config *config = feed->config;
     struct dep_str secret = dep_str((const char *)config->client_secret.bytes, config->client_secret.len);
@@ -223,7 +254,7 @@ static bool make_authorization(struct dep_feed *feed)
     return !basic.has_failed;
 }
 
-static void release(struct dep_feed *feed)
+static void release(struct dep_guard_feed *feed)
 {
     dep_issuer_done(&feed->issuer);
     dep_slot_done(&feed->slot);
@@ -233,9 +264,10 @@ static void release(struct dep_feed *feed)
     free(feed);
 }
 
-struct dep_feed *dep_feed_new(const struct dep_sidecar_config *config, int stop_fd, void (*on_keys)(void *context), void *context)
+struct dep_guard_feed *dep_guard_feed_new(const struct dep_sidecar_config *config, int stop_fd,
+                                          void (*on_keys)(void *context), void *context)
 {
-    struct dep_feed *feed = calloc(1, sizeof(*feed));
+    struct dep_guard_feed *feed = calloc(1, sizeof(*feed));
 
     if (feed == NULL)
         return NULL;
@@ -243,7 +275,7 @@ struct dep_feed *dep_feed_new(const struct dep_sidecar_config *config, int stop_
     feed->on_keys = on_keys;
     feed->context = context;
     feed->stop_fd = stop_fd;
-    feed->version = feed->keys = -1;
+    feed->version = -1;
     atomic_init(&feed->heard_ms, 0);
     dep_slot_init(&feed->slot);
     if (!dep_issuer_init(&feed->issuer, config, stop_fd, ARENA_BYTES) || !make_authorization(feed) ||
@@ -254,7 +286,7 @@ struct dep_feed *dep_feed_new(const struct dep_sidecar_config *config, int stop_
     return feed;
 }
 
-void dep_feed_free(struct dep_feed *feed)
+void dep_guard_feed_free(struct dep_guard_feed *feed)
 {
     if (feed == NULL)
         return;
@@ -262,12 +294,12 @@ void dep_feed_free(struct dep_feed *feed)
     release(feed);
 }
 
-struct dep_slot *dep_feed_slot(struct dep_feed *feed)
+struct dep_slot *dep_guard_feed_slot(struct dep_guard_feed *feed)
 {
     return &feed->slot;
 }
 
-int64_t dep_feed_silence_ms(struct dep_feed *feed, int64_t now_ms)
+int64_t dep_guard_feed_silence_ms(struct dep_guard_feed *feed, int64_t now_ms)
 {
     int64_t heard_ms = atomic_load(&feed->heard_ms);
 

@@ -19,13 +19,14 @@ static const unsigned char *take_random(struct dep_sidecar_worker *worker)
     return worker->random + worker->random_at - DEP_ULID_RANDOM;
 }
 
-static void load_facts(struct dep_sidecar *sidecar, struct dep_sidecar_worker *worker, bool is_late, struct dep_guard_facts *facts)
+static void load_facts(struct dep_sidecar *sidecar, struct dep_sidecar_worker *worker, bool is_late,
+                       struct dep_guard_facts *facts)
 {
-    int64_t now_ms = dep_clock_ms(), silence_ms = dep_feed_silence_ms(sidecar->feed, now_ms);
+    int64_t now_ms = dep_clock_ms(), silence_ms = dep_guard_feed_silence_ms(sidecar->feed, now_ms);
     bool is_fresh = dep_keys_age_ms(sidecar->keys, now_ms) <= sidecar->config.keys_stale_max_s * 1000;
 
     dep_hold_refresh(&worker->keys, dep_keys_slot(sidecar->keys));
-    dep_hold_refresh(&worker->feed, dep_feed_slot(sidecar->feed));
+    dep_hold_refresh(&worker->feed, dep_guard_feed_slot(sidecar->feed));
     *facts = (struct dep_guard_facts){
         .is_audit_broken = dep_journal_is_broken(sidecar->journal),
         .may_refresh_keys = !is_late,
@@ -34,13 +35,13 @@ static void load_facts(struct dep_sidecar *sidecar, struct dep_sidecar_worker *w
     if (worker->keys.value != NULL && is_fresh)
         facts->keys = ((const struct dep_key_set *)worker->keys.value)->jwks;
     if (worker->feed.value != NULL)
-        facts->revocations = ((const struct dep_feed_set *)worker->feed.value)->entries;
+        facts->revocations = ((const struct dep_guard_feed_set *)worker->feed.value)->entries;
 }
 
 /* Loads what the decision named. False: the exchange waits for keys and is no longer ours. */
-static bool load_needs(struct dep_sidecar *sidecar, struct dep_sidecar_worker *worker, struct dep_net_exchange *exchange,
-                       const struct dep_guard_request *request, const struct dep_guard_decision *decision, int64_t now,
-                       struct dep_guard_facts *facts)
+static bool load_needs(struct dep_sidecar *sidecar, struct dep_sidecar_worker *worker,
+                       struct dep_net_exchange *exchange, const struct dep_guard_request *request,
+                       const struct dep_guard_decision *decision, int64_t now, struct dep_guard_facts *facts)
 {
     if ((decision->needs & DEP_GUARD_NEEDS_SEEN) != 0) {
         facts->has_seen = true;
@@ -66,7 +67,8 @@ static bool apply_replay(struct dep_sidecar *sidecar, const struct dep_guard_dec
 }
 
 static bool decide(struct dep_sidecar *sidecar, struct dep_sidecar_worker *worker, struct dep_net_exchange *exchange,
-                   const struct dep_guard_request *request, bool is_late, int64_t now, struct dep_guard_decision *decision)
+                   const struct dep_guard_request *request, bool is_late, int64_t now,
+                   struct dep_guard_decision *decision)
 {
     const unsigned char *random = take_random(worker);
     struct dep_guard_facts facts;
@@ -90,7 +92,8 @@ static bool decide(struct dep_sidecar *sidecar, struct dep_sidecar_worker *worke
 }
 
 /* "guard 12/18 auth-request": how many rows ran; dep_guard_row() names them. */
-static struct dep_str trace(struct dep_arena *arena, const struct dep_guard_decision *decision, enum dep_guard_adapter adapter)
+static struct dep_str trace(struct dep_arena *arena, const struct dep_guard_decision *decision,
+                            enum dep_guard_adapter adapter)
 {
     struct dep_buf buf;
 
@@ -143,7 +146,8 @@ static struct dep_str write_record(struct dep_sidecar *sidecar, struct dep_sidec
 
 /* An allow whose record was handed over leaves at once; a refusal leaves when its record is safe. */
 static void record_and_reply(struct dep_sidecar *sidecar, struct dep_net_exchange *exchange, bool is_late,
-                             const struct dep_guard_decision *decision, const struct dep_net_answer *answer, struct dep_str line)
+                             const struct dep_guard_decision *decision, const struct dep_net_answer *answer,
+                             struct dep_str line)
 {
     struct dep_str id = dep_str(decision->id, sizeof(decision->id));
     struct dep_reply *reply;
@@ -170,8 +174,8 @@ static void record_and_reply(struct dep_sidecar *sidecar, struct dep_net_exchang
         reply->waiter.done(&reply->waiter, false);
 }
 
-void dep_sidecar_guard(struct dep_sidecar *sidecar, struct dep_sidecar_worker *worker, struct dep_net_exchange *exchange,
-                       enum dep_guard_adapter adapter, bool is_late)
+void dep_sidecar_guard(struct dep_sidecar *sidecar, struct dep_sidecar_worker *worker,
+                       struct dep_net_exchange *exchange, enum dep_guard_adapter adapter, bool is_late)
 {
     const struct dep_guard_request request = { adapter, exchange->headers, exchange->headers_count };
     struct dep_guard_decision decision;
@@ -194,17 +198,20 @@ static bool is_read(const struct dep_net_exchange *exchange)
     return dep_str_eq(exchange->method, DEP_STR("GET")) || dep_str_eq(exchange->method, DEP_STR("HEAD"));
 }
 
-static void guard_auth_request(struct dep_sidecar *sidecar, struct dep_sidecar_worker *worker, struct dep_net_exchange *exchange)
+static void guard_auth_request(struct dep_sidecar *sidecar, struct dep_sidecar_worker *worker,
+                               struct dep_net_exchange *exchange)
 {
     dep_sidecar_guard(sidecar, worker, exchange, DEP_GUARD_AUTH_REQUEST, false);
 }
 
-static void guard_forward_auth(struct dep_sidecar *sidecar, struct dep_sidecar_worker *worker, struct dep_net_exchange *exchange)
+static void guard_forward_auth(struct dep_sidecar *sidecar, struct dep_sidecar_worker *worker,
+                               struct dep_net_exchange *exchange)
 {
     dep_sidecar_guard(sidecar, worker, exchange, DEP_GUARD_FORWARD_AUTH, false);
 }
 
-static void repeat_decision(struct dep_sidecar *sidecar, struct dep_sidecar_worker *worker, struct dep_net_exchange *exchange)
+static void repeat_decision(struct dep_sidecar *sidecar, struct dep_sidecar_worker *worker,
+                            struct dep_net_exchange *exchange)
 {
     struct dep_str id = DEP_STR_ABSENT;
 
@@ -214,7 +221,8 @@ static void repeat_decision(struct dep_sidecar *sidecar, struct dep_sidecar_work
         dep_reply_trouble(exchange, DEP_STR_ABSENT);
 }
 
-static void show_metadata(struct dep_sidecar *sidecar, struct dep_sidecar_worker *worker, struct dep_net_exchange *exchange)
+static void show_metadata(struct dep_sidecar *sidecar, struct dep_sidecar_worker *worker,
+                          struct dep_net_exchange *exchange)
 {
     (void)worker;
     if (!is_read(exchange))
@@ -230,7 +238,8 @@ static void show_live(struct dep_sidecar *sidecar, struct dep_sidecar_worker *wo
     dep_reply_plain(exchange, 200, "text/plain", DEP_STR("live\n"));
 }
 
-static void show_ready(struct dep_sidecar *sidecar, struct dep_sidecar_worker *worker, struct dep_net_exchange *exchange)
+static void show_ready(struct dep_sidecar *sidecar, struct dep_sidecar_worker *worker,
+                       struct dep_net_exchange *exchange)
 {
     struct dep_guard_facts facts;
 
@@ -257,7 +266,8 @@ static const struct {
     { DEP_STR_INIT("/readyz"), show_ready },
 };
 
-void dep_sidecar_handle(struct dep_sidecar *sidecar, struct dep_sidecar_worker *worker, struct dep_net_exchange *exchange)
+void dep_sidecar_handle(struct dep_sidecar *sidecar, struct dep_sidecar_worker *worker,
+                        struct dep_net_exchange *exchange)
 {
     for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++)
         if (dep_str_eq(exchange->path, routes[i].path)) {

@@ -1,5 +1,5 @@
-/* Fetching what the issuer publishes. Addresses come from the configuration and from metadata that names the configured issuer; nothing
- * that a token says leads to a connection (attack cases A26, A32). */
+/* Fetching what the issuer publishes. Addresses come from the configuration and from metadata that names the configured
+ * issuer; nothing that a token says leads to a connection (attack cases A26, A32). */
 #include "sidecar/issuer.h"
 
 #include <stdlib.h>
@@ -8,7 +8,8 @@
 
 #define TIMEOUT_MS 2000
 
-bool dep_issuer_init(struct dep_issuer *issuer, const struct dep_sidecar_config *config, int stop_fd, size_t arena_bytes)
+bool dep_issuer_init(struct dep_issuer *issuer, const struct dep_sidecar_config *config, int stop_fd,
+                     size_t arena_bytes)
 {
     *issuer = (struct dep_issuer){ .config = config };
     issuer->fetcher = dep_fetcher_new(stop_fd);

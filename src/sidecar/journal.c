@@ -33,7 +33,7 @@ struct dep_journal {
     atomic_bool is_broken;
     struct dep_audit_log *log;
     struct dep_private_key *key;
-    struct dep_crypto *crypto; /* the thread's */
+    struct dep_crypto *crypto;    /* the thread's */
     struct dep_audit_line *lines; /* the thread's, LINES_MAX */
     int64_t last_time;
 };
@@ -77,7 +77,8 @@ struct dep_res dep_journal_add(struct dep_journal *journal, struct dep_str line,
     pthread_mutex_lock(&journal->lock);
     if (atomic_load(&journal->is_broken) || journal->is_stopping) {
         res = DEP_FAIL(AUDIT_IO);
-    } else if (batch->count >= LINES_MAX || batch->bytes + line.len > DEP_JOURNAL_BYTES_MAX || !reserve(batch, line.len)) {
+    } else if (batch->count >= LINES_MAX || batch->bytes + line.len > DEP_JOURNAL_BYTES_MAX ||
+               !reserve(batch, line.len)) {
         res = DEP_FAIL(OVERLOADED);
     } else {
         bool was_idle = batch->count == 0 || (waiter != NULL && batch->first == NULL);
@@ -182,7 +183,8 @@ static void answer(struct dep_journal_waiter *waiter, bool is_written)
     }
 }
 
-/* Nobody waits for a broken log: neither for this batch nor for the one that has gathered behind it. Their lines stay. */
+/* Nobody waits for a broken log: neither for this batch nor for the one that has gathered behind it. Their lines stay.
+ * */
 static void fail_waiters(struct dep_journal *journal, bool *ret_is_stopping)
 {
     struct dep_journal_waiter *behind;
@@ -196,7 +198,8 @@ static void fail_waiters(struct dep_journal *journal, bool *ret_is_stopping)
     answer(behind, false);
 }
 
-/* Writes the batch, again and again if need be: allows in it were answered already. Gives up only when the guard stops. */
+/* Writes the batch, again and again if need be: allows in it were answered already. Gives up only when the guard stops.
+ * */
 static void write_batch(struct dep_journal *journal)
 {
     struct timespec pause = { 0, RETRY_MS * 1000000 };

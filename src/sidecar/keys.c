@@ -30,7 +30,7 @@ struct dep_keys {
     pthread_mutex_t lock;
     pthread_cond_t wake;
     bool is_stopping, is_wanted, is_in_flight;
-    int64_t asked_ms;  /* when an unknown kid last led to a fetch */
+    int64_t asked_ms;               /* when an unknown kid last led to a fetch */
     atomic_int_fast64_t fetched_ms; /* 0: never */
     struct waiting waiting[WAITING_MAX];
     size_t waiting_count;
@@ -143,7 +143,8 @@ static void *run(void *context)
     return NULL;
 }
 
-struct dep_keys *dep_keys_new(const struct dep_sidecar_config *config, int stop_fd, dep_keys_resume *resume, void *context)
+struct dep_keys *dep_keys_new(const struct dep_sidecar_config *config, int stop_fd, dep_keys_resume *resume,
+                              void *context)
 {
     struct dep_keys *keys = calloc(1, sizeof(*keys));
     pthread_condattr_t attributes;
@@ -218,7 +219,8 @@ bool dep_keys_may_refresh(struct dep_keys *keys, int64_t now_ms)
     return may;
 }
 
-bool dep_keys_wait(struct dep_keys *keys, struct dep_net_exchange *exchange, enum dep_guard_adapter adapter, int64_t now_ms)
+bool dep_keys_wait(struct dep_keys *keys, struct dep_net_exchange *exchange, enum dep_guard_adapter adapter,
+                   int64_t now_ms)
 {
     bool waits;
 

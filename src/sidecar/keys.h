@@ -22,7 +22,8 @@ struct dep_keys;
 typedef void dep_keys_resume(void *context, struct dep_net_exchange *exchange, enum dep_guard_adapter adapter);
 
 /* Starts the thread, which fetches at once. NULL when out of memory or threads. */
-struct dep_keys *dep_keys_new(const struct dep_sidecar_config *config, int stop_fd, dep_keys_resume *resume, void *context);
+struct dep_keys *dep_keys_new(const struct dep_sidecar_config *config, int stop_fd, dep_keys_resume *resume,
+                              void *context);
 /* Ends the thread; `stop_fd` must be readable by now. Those that wait are resumed. */
 void dep_keys_stop(struct dep_keys *keys);
 void dep_keys_free(struct dep_keys *keys);
@@ -31,8 +32,10 @@ struct dep_slot *dep_keys_slot(struct dep_keys *keys);
 int64_t dep_keys_age_ms(struct dep_keys *keys, int64_t now_ms);
 /* True when an unknown kid may be waited for. */
 bool dep_keys_may_refresh(struct dep_keys *keys, int64_t now_ms);
-/* Asks for a fetch and lets the exchange wait for it (dep_net_defer() is called here). False: not now, decide with what there is. */
-bool dep_keys_wait(struct dep_keys *keys, struct dep_net_exchange *exchange, enum dep_guard_adapter adapter, int64_t now_ms);
+/* Asks for a fetch and lets the exchange wait for it (dep_net_defer() is called here). False: not now, decide with what
+ * there is. */
+bool dep_keys_wait(struct dep_keys *keys, struct dep_net_exchange *exchange, enum dep_guard_adapter adapter,
+                   int64_t now_ms);
 /* The feed says that the issuer's keys changed: fetch now. */
 void dep_keys_hint(struct dep_keys *keys);
 

@@ -53,7 +53,8 @@ static bool is_base_url(struct dep_str text, bool may_have_path)
     struct dep_url url;
 
     return dep_is_ok(dep_url_parse(text, &url)) && dep_str_is_absent(url.query) && dep_str_is_absent(url.fragment) &&
-           dep_str_is_absent(url.userinfo) && (may_have_path || url.path.len == 0 || dep_str_eq(url.path, DEP_STR("/"))) &&
+           dep_str_is_absent(url.userinfo) &&
+           (may_have_path || url.path.len == 0 || dep_str_eq(url.path, DEP_STR("/"))) &&
            (dep_str_eq_nocase(url.scheme, DEP_STR("https")) || dep_str_eq_nocase(url.scheme, DEP_STR("http")));
 }
 
@@ -66,8 +67,8 @@ static int check(const struct dep_sidecar_config *config)
         return unusable("--resource: an absolute http(s) URL without query and fragment is needed");
     if (dep_str_is_blank(config->issuer) || !is_base_url(config->issuer, true))
         return unusable("--issuer: the authorization server's issuer URL is needed");
-    if (!dep_is_ok(dep_url_parse(config->issuer, &issuer)) ||
-        (!dep_str_eq_nocase(issuer.scheme, DEP_STR("https")) && !(config->may_loopback && dep_url_is_loopback(&issuer))))
+    if (!dep_is_ok(dep_url_parse(config->issuer, &issuer)) || (!dep_str_eq_nocase(issuer.scheme, DEP_STR("https")) &&
+                                                               !(config->may_loopback && dep_url_is_loopback(&issuer))))
         return unusable("--issuer: https is needed; plain http goes over loopback only, and only when that is allowed");
     if (!dep_str_is_blank(config->public_url) && !is_base_url(config->public_url, false))
         return unusable("--public-url: a scheme and an authority are needed, as in https://api.example");
@@ -97,8 +98,8 @@ static struct dep_res origin_of(struct dep_arena *arena, struct dep_str text, st
 static struct dep_res make_texts(struct dep_sidecar *sidecar)
 {
     const struct dep_sidecar_config *config = &sidecar->config;
-    const struct dep_guard_metadata metadata = { config->resource, config->resource_name, config->issuer, config->scopes_offered,
-                                                 config->needs_dpop };
+    const struct dep_guard_metadata metadata = { config->resource, config->resource_name, config->issuer,
+                                                 config->scopes_offered, config->needs_dpop };
     struct dep_buf document, url, node;
 
     DEP_TRY(origin_of(&sidecar->arena, dep_str_is_blank(config->public_url) ? config->resource : config->public_url,
@@ -122,7 +123,8 @@ static void make_policy(struct dep_sidecar *sidecar)
     const struct dep_sidecar_config *config = &sidecar->config;
 
     dep_random(sidecar->nonce_key, sizeof(sidecar->nonce_key));
-    sidecar->nonce = (struct dep_nonce_policy){ dep_secret(sidecar->nonce_key, sizeof(sidecar->nonce_key)), config->resource, 60 };
+    sidecar->nonce =
+        (struct dep_nonce_policy){ dep_secret(sidecar->nonce_key, sizeof(sidecar->nonce_key)), config->resource, 60 };
     sidecar->policy.scopes = config->scopes;
     sidecar->policy.token = (struct dep_token_policy){ config->issuer, config->resource, config->algs, config->skew_s };
     sidecar->policy.dpop = (struct dep_dpop_policy){ .age_max_s = config->proof_age_max_s,

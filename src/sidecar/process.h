@@ -23,7 +23,7 @@ struct dep_sidecar_worker {
     struct dep_guard_seen *seen;
     struct dep_hold keys, feed;
     unsigned char random[DEP_WORKER_RANDOM];
-    size_t random_at; /* used so far */
+    size_t random_at;           /* used so far */
     char line[DEP_WORKER_LINE]; /* the record of this request */
 };
 
@@ -38,7 +38,7 @@ struct dep_sidecar {
     struct dep_arena arena;       /* of the texts above */
     void *memory;
     struct dep_keys *keys;
-    struct dep_feed *feed;
+    struct dep_guard_feed *feed;
     struct dep_journal *journal;
     struct dep_denied *denied;
     struct dep_replay *replay;
@@ -54,9 +54,10 @@ bool dep_sidecar_worker_init(struct dep_sidecar_worker *worker, size_t tokens_ma
 void dep_sidecar_worker_done(struct dep_sidecar_worker *worker);
 
 /* Answers one request, on the worker's thread. */
-void dep_sidecar_handle(struct dep_sidecar *sidecar, struct dep_sidecar_worker *worker, struct dep_net_exchange *exchange);
+void dep_sidecar_handle(struct dep_sidecar *sidecar, struct dep_sidecar_worker *worker,
+                        struct dep_net_exchange *exchange);
 /* Decides and answers; `is_late` when it has waited for keys already. */
-void dep_sidecar_guard(struct dep_sidecar *sidecar, struct dep_sidecar_worker *worker, struct dep_net_exchange *exchange,
-                       enum dep_guard_adapter adapter, bool is_late);
+void dep_sidecar_guard(struct dep_sidecar *sidecar, struct dep_sidecar_worker *worker,
+                       struct dep_net_exchange *exchange, enum dep_guard_adapter adapter, bool is_late);
 
 #endif

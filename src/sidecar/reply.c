@@ -12,7 +12,8 @@ static void add(struct dep_net_answer *answer, struct dep_header *headers, const
     headers[answer->headers_count++] = (struct dep_header){ dep_str_c(name), value };
 }
 
-void dep_reply_shape(const struct dep_guard_decision *decision, struct dep_answer_space *space, struct dep_net_answer *ret_answer)
+void dep_reply_shape(const struct dep_guard_decision *decision, struct dep_answer_space *space,
+                     struct dep_net_answer *ret_answer)
 {
     struct dep_net_answer answer = { .status = decision->status, .headers = space->headers };
     struct dep_buf buf;
@@ -23,7 +24,8 @@ void dep_reply_shape(const struct dep_guard_decision *decision, struct dep_answe
         for (size_t i = 0; i < DEP_GUARD_IDENTITY; i++) {
             struct dep_header header = decision->identity[i];
 
-            space->headers[answer.headers_count++] = (struct dep_header){ header.name, header.value.len > 0 ? header.value : DEP_STR(" ") };
+            space->headers[answer.headers_count++] =
+                (struct dep_header){ header.name, header.value.len > 0 ? header.value : DEP_STR(" ") };
         }
         *ret_answer = answer;
         return;
@@ -116,8 +118,8 @@ void dep_reply_plain(struct dep_net_exchange *exchange, int status, const char *
 {
     const struct dep_header headers[] = {
         { DEP_STR("Content-Type"), dep_str_c(media_type) },
-        { DEP_STR("Cache-Control"), status == 200 && !dep_str_eq_c(exchange->path, "/readyz") ? DEP_STR("max-age=300") :
-                                                                                               DEP_STR("no-store") },
+        { DEP_STR("Cache-Control"),
+          status == 200 && !dep_str_eq_c(exchange->path, "/readyz") ? DEP_STR("max-age=300") : DEP_STR("no-store") },
         { DEP_STR("Allow"), DEP_STR("GET, HEAD") },
     };
     const struct dep_net_answer answer = {

@@ -16,16 +16,18 @@ struct dep_reply {
     char id[DEP_ULID_LEN];
 };
 
-/* The answer to a decision, as headers and body on the caller's memory. Allow: the identity headers; refusal: challenge, nonce,
- * Retry-After, problem document. Cache-Control: no-store always (G7). */
+/* The answer to a decision, as headers and body on the caller's memory. Allow: the identity headers; refusal:
+ * challenge, nonce, Retry-After, problem document. Cache-Control: no-store always (G7). */
 struct dep_answer_space {
     struct dep_header headers[DEP_REPLY_HEADERS];
     char body[1024];
     char number[24];
 };
-void dep_reply_shape(const struct dep_guard_decision *decision, struct dep_answer_space *space, struct dep_net_answer *ret_answer);
+void dep_reply_shape(const struct dep_guard_decision *decision, struct dep_answer_space *space,
+                     struct dep_net_answer *ret_answer);
 
-/* A copy on the heap that answers `exchange` once its record is written, or 503 when it is not. NULL when out of memory. */
+/* A copy on the heap that answers `exchange` once its record is written, or 503 when it is not. NULL when out of
+ * memory. */
 struct dep_reply *dep_reply_new(struct dep_net_exchange *exchange, const struct dep_guard_decision *decision,
                                 const struct dep_net_answer *answer);
 void dep_reply_free(struct dep_reply *reply);

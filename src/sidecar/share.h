@@ -18,7 +18,7 @@ struct dep_shared {
 
 struct dep_slot {
     pthread_mutex_t lock;
-    struct dep_shared *current; /* NULL: none yet */
+    struct dep_shared *current;   /* NULL: none yet */
     atomic_uint_fast64_t version; /* counts the swaps */
 };
 

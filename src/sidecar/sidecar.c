@@ -1,7 +1,7 @@
 /* The guard process: starts its parts in order, waits, stops them in the opposite order.
  *
- * Order of the end: no new connections; the background threads go (exchanges that wait for keys are answered by then); the audit
- * writer answers what waits for a record; the servers go last. */
+ * Order of the end: no new connections; the background threads go (exchanges that wait for keys are answered by then);
+ * the audit writer answers what waits for a record; the servers go last. */
 #include "sidecar/sidecar.h"
 
 #include <errno.h>
@@ -99,13 +99,14 @@ static int start_parts(struct dep_sidecar *sidecar)
     if (last > sidecar->policy.dpop.fence)
         sidecar->policy.dpop.fence = last;
     sidecar->denied = dep_denied_new();
-    sidecar->replay = dep_replay_new(sidecar->config.proofs_max, sidecar->config.proof_age_max_s + 2 * sidecar->config.skew_s);
+    sidecar->replay =
+        dep_replay_new(sidecar->config.proofs_max, sidecar->config.proof_age_max_s + 2 * sidecar->config.skew_s);
     if (sidecar->denied == NULL || sidecar->replay == NULL || !make_workers(sidecar))
         return unavailable("out of memory", DEP_STR_ABSENT);
     sidecar->keys = dep_keys_new(&sidecar->config, sidecar->stop_fd, resume, sidecar);
     if (sidecar->keys == NULL)
         return unavailable("the threads cannot be started", DEP_STR_ABSENT);
-    sidecar->feed = dep_feed_new(&sidecar->config, sidecar->stop_fd, keys_changed, sidecar);
+    sidecar->feed = dep_guard_feed_new(&sidecar->config, sidecar->stop_fd, keys_changed, sidecar);
     return sidecar->feed == NULL ? unavailable("the threads cannot be started", DEP_STR_ABSENT) : 0;
 }
 
@@ -124,10 +125,12 @@ static int start_listener(struct dep_sidecar *sidecar, struct listener *listener
 
     *listener = (struct listener){ sidecar, &sidecar->workers[index * config->workers], NULL };
     if (!dep_is_ok(dep_net_server_start(&net, &listener->server))) {
-        fprintf(stderr, "deputy guard: cannot listen on %.*s: %s\n", DEP_STR_ARG(config->listen[index]), strerror(errno));
+        fprintf(stderr, "deputy guard: cannot listen on %.*s: %s\n", DEP_STR_ARG(config->listen[index]),
+                strerror(errno));
         return EXIT_UNAVAILABLE;
     }
-    fprintf(stderr, "deputy guard: %.*s listens on %.*s", DEP_STR_ARG(config->resource), DEP_STR_ARG(config->listen[index]));
+    fprintf(stderr, "deputy guard: %.*s listens on %.*s", DEP_STR_ARG(config->resource),
+            DEP_STR_ARG(config->listen[index]));
     if (dep_net_server_port(listener->server) != 0)
         fprintf(stderr, " (port %u)", dep_net_server_port(listener->server));
     fprintf(stderr, "\n");
@@ -169,7 +172,7 @@ static void stop_parts(struct dep_sidecar *sidecar, struct listener *listeners, 
     dep_journal_free(sidecar->journal);
     for (size_t i = 0; i < sidecar->workers_count; i++)
         dep_sidecar_worker_done(&sidecar->workers[i]);
-    dep_feed_free(sidecar->feed);
+    dep_guard_feed_free(sidecar->feed);
     dep_keys_free(sidecar->keys);
     dep_denied_free(sidecar->denied);
     if (sidecar->replay != NULL)
@@ -223,7 +226,8 @@ int dep_sidecar_run(const struct dep_sidecar_config *config)
         if (wait_fd < 0)
             wait_fd = signals_fd();
         sidecar.stop_fd = eventfd(0, EFD_CLOEXEC);
-        code = wait_fd < 0 || sidecar.stop_fd < 0 ? unavailable("no more descriptors", DEP_STR_ABSENT) : serve(&sidecar, wait_fd);
+        code = wait_fd < 0 || sidecar.stop_fd < 0 ? unavailable("no more descriptors", DEP_STR_ABSENT)
+                                                  : serve(&sidecar, wait_fd);
     }
     if (sidecar.stop_fd >= 0)
         close(sidecar.stop_fd);

@@ -1,5 +1,5 @@
-/* For tests: a small issuer on loopback (metadata, JWKS, revocation feed) whose parts can be broken, and a guard process in a thread
- * that follows it. Requests go over real sockets. */
+/* For tests: a small issuer on loopback (metadata, JWKS, revocation feed) whose parts can be broken, and a guard
+ * process in a thread that follows it. Requests go over real sockets. */
 #ifndef DEP_SIDECAR_SIDECAR_FIXTURE_H
 #define DEP_SIDECAR_SIDECAR_FIXTURE_H
 
@@ -58,9 +58,9 @@ static inline void issuer_feed(struct world *w, struct dep_net_exchange *exchang
     atomic_fetch_add(&w->feed_polls, 1);
     (void)dep_is_ok(dep_num_parse(dep_str_sub(exchange->query, 6, 20), 0, INT64_MAX, &after));
     pthread_mutex_lock(&w->lock);
-    len = snprintf(body, sizeof(body), "{\"version\":%lld,\"now\":%lld,\"full\":%s,\"keys\":%lld,\"entries\":[%s]}",
-                   (long long)w->version, (long long)time(NULL), after == 0 ? "true" : "false", (long long)w->keys_version,
-                   after < w->version ? w->entries : "");
+    len = snprintf(body, sizeof(body), "{\"version\":%lld,\"now\":%lld,\"full\":%s,\"jwks\":\"%llx\",\"entries\":[%s]}",
+                   (long long)w->version, (long long)time(NULL), after == 0 ? "true" : "false",
+                   (long long)w->keys_version, after < w->version ? w->entries : "");
     pthread_mutex_unlock(&w->lock);
     reply_json(exchange, atomic_load(&w->is_feed_down) ? 500 : 200, dep_str(body, (size_t)len));
 }
@@ -109,16 +109,21 @@ static inline void publish(struct world *w, const struct dep_private_key *key, c
 static inline void tell_revoked(struct world *w, const char *kind, const char *id)
 {
     pthread_mutex_lock(&w->lock);
-    (void)snprintf(w->entries, sizeof(w->entries), "{\"kind\":\"%s\",\"id\":\"%s\",\"before\":%lld,\"expires\":%lld}", kind, id,
-                   (long long)time(NULL), (long long)time(NULL) + 600);
+    (void)snprintf(w->entries, sizeof(w->entries), "{\"kind\":\"%s\",\"id\":\"%s\",\"before\":%lld,\"expires\":%lld}",
+                   kind, id, (long long)time(NULL), (long long)time(NULL) + 600);
     w->version++;
     pthread_mutex_unlock(&w->lock);
 }
 
 static inline void start_issuer(struct world *w)
 {
-    const struct dep_net_config net = { .address = DEP_STR("127.0.0.1:0"), .workers = 2, .connections_max = 64,
-                                        .body_bytes_max = 4096, .idle_timeout_s = 30, .handle = issuer_handle, .context = w };
+    const struct dep_net_config net = { .address = DEP_STR("127.0.0.1:0"),
+                                        .workers = 2,
+                                        .connections_max = 64,
+                                        .body_bytes_max = 4096,
+                                        .idle_timeout_s = 30,
+                                        .handle = issuer_handle,
+                                        .context = w };
 
     *w = (struct world){ .version = 1 };
     pthread_mutex_init(&w->lock, NULL);
@@ -216,7 +221,8 @@ static inline struct dep_str mint(struct world *w, const struct dep_private_key 
 {
     return sign_raw(&w->keys, key, fmt(&w->keys, "{\"alg\":\"ES256\",\"typ\":\"at+jwt\",\"kid\":\"%s\"}", kid),
                     fmt(&w->keys,
-                        "{\"iss\":\"%s\",\"sub\":\"agent:A\",\"aud\":\"" RESOURCE "\",\"client_id\":\"C\",\"iat\":%lld,\"exp\":%lld,"
+                        "{\"iss\":\"%s\",\"sub\":\"agent:A\",\"aud\":\"" RESOURCE
+                        "\",\"client_id\":\"C\",\"iat\":%lld,\"exp\":%lld,"
                         "\"jti\":\"%s\",\"scope\":\"read\"%s}",
                         w->issuer, (long long)time(NULL), (long long)time(NULL) + 300, jti, more));
 }
@@ -231,7 +237,9 @@ static inline struct dep_str mint_bound(struct world *w, const char *jti)
 static inline struct dep_fetch_answer call(struct world *w, struct dep_fetcher *fetcher, const char *path,
                                            const struct dep_header *headers, size_t count)
 {
-    const struct dep_fetch_policy policy = { .may_loopback = true, .body_bytes_max = 65536, .timeout_ms = WAIT_S * 1000 };
+    const struct dep_fetch_policy policy = { .may_loopback = true,
+                                             .body_bytes_max = 65536,
+                                             .timeout_ms = WAIT_S * 1000 };
     struct dep_fetch_request request = { .headers = headers, .headers_count = count };
     struct dep_fetch_answer answer = { 0 };
     char url[256];
@@ -252,8 +260,8 @@ static inline struct dep_str header_of(const struct dep_fetch_answer *answer, co
 }
 
 /* Asks about POST /mcp as nginx does; the headers' values may be absent. */
-static inline struct dep_fetch_answer ask_guard(struct world *w, struct dep_fetcher *fetcher, struct dep_str authorization,
-                                                struct dep_str proof)
+static inline struct dep_fetch_answer ask_guard(struct world *w, struct dep_fetcher *fetcher,
+                                                struct dep_str authorization, struct dep_str proof)
 {
     struct dep_header headers[4] = { { DEP_STR("X-Original-Method"), DEP_STR("POST") },
                                      { DEP_STR("X-Original-URL"), DEP_STR("http://evil.example/mcp?q=1") } };

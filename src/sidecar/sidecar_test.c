@@ -52,8 +52,9 @@ DEP_TEST(O09_refuses_to_start_without_what_it_needs)
 
 DEP_TEST(answers)
 {
-    static const char *const identity[] = { "Deputy-Subject", "Deputy-Client", "Deputy-Actor", "Deputy-Actor-Chain", "Deputy-Scope",
-                                            "Deputy-Audience", "Deputy-Task", "Deputy-Token-Id", "Deputy-Decision" };
+    static const char *const identity[] = { "Deputy-Subject",     "Deputy-Client",   "Deputy-Actor",
+                                            "Deputy-Actor-Chain", "Deputy-Scope",    "Deputy-Audience",
+                                            "Deputy-Task",        "Deputy-Token-Id", "Deputy-Decision" };
     struct world w;
 
     start_issuer(&w);
@@ -63,7 +64,8 @@ DEP_TEST(answers)
 
     DEP_CHECK(t, wait_for_status(&w, token, 200) >= 0);
 
-    struct dep_fetch_answer answer = ask_guard(&w, w.fetcher, fmt(&w.keys, "Bearer %.*s", DEP_STR_ARG(token)), DEP_STR_ABSENT);
+    struct dep_fetch_answer answer =
+        ask_guard(&w, w.fetcher, fmt(&w.keys, "Bearer %.*s", DEP_STR_ARG(token)), DEP_STR_ABSENT);
 
     DEP_CHECK(t, answer.status == 200);
     for (size_t i = 0; i < DEP_COUNT(identity); i++)
@@ -89,9 +91,16 @@ DEP_TEST(other_paths)
         const char *path;
         int status;
     } cases[] = {
-        { "/.well-known/oauth-protected-resource", 200 }, { "/.well-known/oauth-protected-resource/mcp", 200 },
-        { "/.well-known/oauth-protected-resource/other", 404 }, { "/livez", 200 }, { "/", 404 }, { "/authz", 404 },
-        { "/authz/auth-request/", 404 }, { "/authz/decision", 503 }, { "/authz/auth-request", 400 }, { "/authz/forward-auth", 400 },
+        { "/.well-known/oauth-protected-resource", 200 },
+        { "/.well-known/oauth-protected-resource/mcp", 200 },
+        { "/.well-known/oauth-protected-resource/other", 404 },
+        { "/livez", 200 },
+        { "/", 404 },
+        { "/authz", 404 },
+        { "/authz/auth-request/", 404 },
+        { "/authz/decision", 503 },
+        { "/authz/auth-request", 400 },
+        { "/authz/forward-auth", 400 },
     };
     struct world w;
 
@@ -166,7 +175,8 @@ DEP_TEST(O08_without_keys_or_feed_503_from_the_start)
     start_guard(&w);
 
     struct dep_str token = mint(&w, w.keys.issuer, "k1", "J1", "");
-    struct dep_fetch_answer answer = ask_guard(&w, w.fetcher, fmt(&w.keys, "Bearer %.*s", DEP_STR_ARG(token)), DEP_STR_ABSENT);
+    struct dep_fetch_answer answer =
+        ask_guard(&w, w.fetcher, fmt(&w.keys, "Bearer %.*s", DEP_STR_ARG(token)), DEP_STR_ABSENT);
 
     DEP_CHECK(t, answer.status == 503 && !dep_str_is_blank(header_of(&answer, "Retry-After")));
     DEP_CHECK(t, dep_str_is_absent(header_of(&answer, "WWW-Authenticate")));
@@ -288,8 +298,8 @@ static struct dep_str fresh_proof(struct world *w, struct dep_str token, struct 
 /* The nonce that a proof from before the start is asked for. */
 static struct dep_str fetch_nonce(struct dep_test *t, struct world *w, struct dep_str token)
 {
-    struct dep_fetch_answer answer = ask_guard(w, w->fetcher, fmt(&w->keys, "DPoP %.*s", DEP_STR_ARG(token)),
-                                               fresh_proof(w, token, DEP_STR_ABSENT));
+    struct dep_fetch_answer answer =
+        ask_guard(w, w->fetcher, fmt(&w->keys, "DPoP %.*s", DEP_STR_ARG(token)), fresh_proof(w, token, DEP_STR_ABSENT));
     struct dep_str nonce = dep_arena_dup(&w->keys.arena, header_of(&answer, "DPoP-Nonce"));
 
     DEP_CHECK(t, answer.status == 401 && !dep_str_is_blank(nonce));
@@ -464,7 +474,8 @@ DEP_TEST(every_decision_is_recorded)
     }
     DEP_CHECK(t, stop_guard(&w) == 0);
     DEP_CHECK(t, count_lines(&w, "guard.allowed") == 21 && count_lines(&w, "guard.refused") == waits + 20);
-    DEP_CHECK(t, count_lines(&w, "marker-secret") == 0 && count_lines(&w, "\"node\":\"guard " RESOURCE "\"") == waits + 41);
+    DEP_CHECK(t, count_lines(&w, "marker-secret") == 0 &&
+                     count_lines(&w, "\"node\":\"guard " RESOURCE "\"") == waits + 41);
     DEP_CHECK(t, count_lines(&w, "\"jti\":\"J1\"") >= 21);
     (void)snprintf(path, sizeof(path), "%s/checkpoint.key", w.directory);
     DEP_CHECK(t, stat(path, &about) == 0 && (about.st_mode & 0777) == 0600);
@@ -476,7 +487,8 @@ DEP_TEST(every_decision_is_recorded)
     stop_issuer(&w);
 }
 
-/* A log that cannot grow: nothing is allowed, and the guard recovers by itself. Allows that had been answered are not lost. */
+/* A log that cannot grow: nothing is allowed, and the guard recovers by itself. Allows that had been answered are not
+ * lost. */
 DEP_TEST(B36_log_that_cannot_be_written_is_503)
 {
     struct rlimit limit, small;
