@@ -12,7 +12,7 @@
 
 const struct dep_flag dep_global_flags[] = {
     { "format", DEP_FLAG_CHOICE, "auto|table|json|ndjson", 0,
-      "form of the output; auto: a table on a terminal, JSON otherwise", 0 },
+      "form of the output; auto: a table on a terminal, JSON otherwise; default $DEPUTY_FORMAT", 0 },
     { "url", DEP_FLAG_TEXT, "URL", 0, "the issuer; default $DEPUTY_URL, then http://127.0.0.1:8693", 0 },
     { "socket", DEP_FLAG_TEXT, "PATH", 0,
       "the admin socket; default $DEPUTY_ADMIN_SOCKET, then ./deputy-data/admin.sock", 0 },
@@ -244,12 +244,12 @@ static int take_word(struct dep_cli *cli, const char *word)
 
 static int read_globals(struct dep_cli *cli)
 {
-    const char *format = dep_cli_get(cli, "format");
+    const char *format = dep_cli_has(cli, "format") ? dep_cli_get(cli, "format") : getenv("DEPUTY_FORMAT");
     const char *url = getenv("DEPUTY_URL");
     const char *socket = getenv("DEPUTY_ADMIN_SOCKET");
 
     cli->format = cli->out_is_terminal ? DEP_FORMAT_TABLE : DEP_FORMAT_JSON;
-    if (format != NULL && strcmp(format, "auto") != 0)
+    if (format != NULL && is_choice("table|json|ndjson", dep_str_c(format)))
         cli->format = strcmp(format, "table") == 0  ? DEP_FORMAT_TABLE
                       : strcmp(format, "json") == 0 ? DEP_FORMAT_JSON
                                                     : DEP_FORMAT_NDJSON;

@@ -55,6 +55,7 @@ int dep_cli_main(int argc, const char *const *argv, FILE *out, FILE *err, bool o
     }
     dep_arena_init(&cli.arena, memory, ARENA_BYTES);
     code = run(&cli, argc, argv);
+    fflush(out); /* results first, then why there are no more */
     if (code != DEP_EXIT_OK)
         dep_cli_render_fault(&cli);
     dep_crypto_free(cli.crypto);

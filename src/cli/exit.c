@@ -7,18 +7,28 @@
 struct error_row {
     const char *error;
     enum dep_exit exit;
+    const char *hint;
 };
 
 /* rfc6749#5.2, rfc8693#2.2.2, rfc8707#2, rfc9449#5: errors that say more than their status does. */
 static const struct error_row errors[] = {
-    { "invalid_request", DEP_EXIT_USAGE },        { "unsupported_grant_type", DEP_EXIT_USAGE },
-    { "unsupported_token_type", DEP_EXIT_USAGE }, { "invalid_client", DEP_EXIT_AUTH },
-    { "invalid_grant", DEP_EXIT_AUTH },           { "unauthorized_client", DEP_EXIT_AUTH },
-    { "access_denied", DEP_EXIT_AUTH },           { "invalid_scope", DEP_EXIT_AUTH },
-    { "insufficient_scope", DEP_EXIT_AUTH },      { "invalid_target", DEP_EXIT_AUTH },
-    { "invalid_token", DEP_EXIT_AUTH },           { "invalid_dpop_proof", DEP_EXIT_AUTH },
-    { "use_dpop_nonce", DEP_EXIT_AUTH },          { "temporarily_unavailable", DEP_EXIT_UNAVAILABLE },
-    { "server_error", DEP_EXIT_GENERAL },
+    { "invalid_request", DEP_EXIT_USAGE, NULL },
+    { "unsupported_grant_type", DEP_EXIT_USAGE, NULL },
+    { "unsupported_token_type", DEP_EXIT_USAGE, NULL },
+    { "invalid_client", DEP_EXIT_AUTH, "check --client and its secret or key: deputy client get ID" },
+    { "invalid_grant", DEP_EXIT_AUTH, NULL },
+    { "unauthorized_client", DEP_EXIT_AUTH, "the client may not do this; see its grants: deputy client get ID" },
+    { "access_denied", DEP_EXIT_AUTH, NULL },
+    { "invalid_scope", DEP_EXIT_AUTH,
+      "ask for less, or raise the ceiling: deputy agent update AGENT --ceiling \"URI SCOPE\"" },
+    { "insufficient_scope", DEP_EXIT_AUTH, "get a token with the scope that the challenge names" },
+    { "invalid_target", DEP_EXIT_AUTH,
+      "compare --resource and --audience with: deputy resource list, deputy agent list" },
+    { "invalid_token", DEP_EXIT_AUTH, "get a new token" },
+    { "invalid_dpop_proof", DEP_EXIT_AUTH, "give --dpop-key file:KEY.pem; deputy token key --out KEY.pem makes one" },
+    { "use_dpop_nonce", DEP_EXIT_AUTH, "try again: the server's nonce was just renewed" },
+    { "temporarily_unavailable", DEP_EXIT_UNAVAILABLE, NULL },
+    { "server_error", DEP_EXIT_GENERAL, NULL },
 };
 
 struct status_row {
@@ -48,6 +58,15 @@ enum dep_exit dep_exit_of(int status, const char *error)
             return statuses[i].exit;
     }
     return DEP_EXIT_GENERAL;
+}
+
+const char *dep_exit_hint(const char *error)
+{
+    for (size_t i = 0; error != NULL && i < sizeof(errors) / sizeof(errors[0]); i++) {
+        if (strcmp(errors[i].error, error) == 0)
+            return errors[i].hint;
+    }
+    return NULL;
 }
 
 const char *dep_exit_text(enum dep_exit exit)

@@ -17,6 +17,8 @@ enum dep_exit {
 
 /* The exit code of an HTTP answer. `error` is the OAuth error code, or NULL; it is more exact than the status. */
 enum dep_exit dep_exit_of(int status, const char *error);
+/* What to do about an OAuth error, or NULL when there is nothing general to say. Static. */
+const char *dep_exit_hint(const char *error);
 /* One line about the code. Static. */
 const char *dep_exit_text(enum dep_exit exit);
 

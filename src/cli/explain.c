@@ -197,6 +197,7 @@ static int put_decision(struct dep_cli *cli, json_t *record)
     const char *reason = json_string_value(json_object_get(record, "reason"));
     enum dep_err err = reason != NULL ? dep_err_by_name(reason) : DEP_ERR_COUNT;
     json_t *checks = checks_of(record);
+    bool has_text = json_string_length(json_object_get(json_array_get(checks, 0), "text")) > 0;
 
     if (cli->format != DEP_FORMAT_TABLE) {
         json_t *object = json_pack("{s:O,s:o}", "record", record, "checks", checks);
@@ -207,7 +208,7 @@ static int put_decision(struct dep_cli *cli, json_t *record)
     }
     dep_out_object(cli, record);
     fputc('\n', cli->out);
-    dep_out_list(cli, checks, columns, DEP_CLI_COUNT(columns));
+    dep_out_list(cli, checks, columns, has_text ? 4 : 3);
     if (err != DEP_ERR_COUNT)
         fprintf(cli->out, "\n%s: %s\n", reason, dep_err_text(err));
     json_decref(checks);

@@ -257,6 +257,8 @@ int dep_cli_answer_fault(struct dep_cli *cli, const struct dep_fetch_answer *ans
                  text != NULL ? ": " : "", text != NULL ? text : "");
     if (doc_uri != NULL)
         cli->fault.doc_uri = doc_uri;
+    if (dep_exit_hint(oauth) != NULL)
+        dep_cli_suggest(cli, "%s", dep_exit_hint(oauth));
     suggest_from(cli, json, exit);
     if (!json_is_object(json) && answer->status == 404)
         dep_cli_suggest(cli, "check --url and --socket: this server does not know the address");

@@ -70,8 +70,11 @@ static int read_file(struct dep_cli *cli, const char *path, const char *what, bo
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     int code;
 
-    if (fd < 0)
-        return dep_cli_fail(cli, DEP_EXIT_USAGE, "secret_unreadable", "%s: %s: %s", what, path, strerror(errno));
+    if (fd < 0) {
+        dep_cli_fail(cli, DEP_EXIT_USAGE, "secret_unreadable", "%s: %s: %s", what, path, strerror(errno));
+        dep_cli_suggest(cli, "check the path; %s is read from the folder the command runs in", path);
+        return DEP_EXIT_USAGE;
+    }
     if (checks_mode && fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && (status.st_mode & 0077) != 0) {
         close(fd);
         dep_cli_fail(cli, DEP_EXIT_USAGE, "secret_file_mode",

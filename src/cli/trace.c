@@ -13,6 +13,7 @@ struct trace {
     struct dep_cli *cli;
     const char *target;
     json_t *jtis;    /* set: member names are token ids */
+    json_t *grown;   /* the same: tokens whose descendants belong to the tree too */
     json_t *records; /* what was found, in the order of the logs */
     json_t *names;   /* principal -> agent name */
     bool is_found;
@@ -57,6 +58,18 @@ static void add_jtis(struct trace *trace, const json_t *record)
     trace->is_too_large = trace->is_too_large || json_object_size(trace->jtis) > JTIS_MAX;
 }
 
+/* A task is done by the tokens that name it and by all that grew from them. */
+static bool is_grown(const struct trace *trace, const struct dep_json *record)
+{
+    const struct dep_json *lineage = DEP_JSON_GET(record, "lineage");
+
+    for (const struct dep_json *item = lineage != NULL ? lineage->child : NULL; item != NULL; item = item->next) {
+        if (item->type == DEP_JSON_STRING && json_object_getn(trace->grown, item->text.ptr, item->text.len) != NULL)
+            return true;
+    }
+    return false;
+}
+
 /* First walk: the tokens the target hangs on. */
 static bool find_tokens(void *context, const struct dep_audit_entry *entry)
 {
@@ -73,12 +86,14 @@ static bool find_tokens(void *context, const struct dep_audit_entry *entry)
            dep_is_ok(dep_json_str(DEP_JSON_GET(entry->record, "jti"), &jti)));
     is_decision = dep_str_eq(id, target);
     if (!is_decision && !dep_str_eq(task, target) && !dep_str_eq(parent, target) &&
-        !dep_audit_matches(&by_jti, entry->record))
+        !dep_audit_matches(&by_jti, entry->record) && !is_grown(trace, entry->record))
         return true;
     record = dep_audit_json(entry);
     trace->is_found = true;
     trace->is_decision = trace->is_decision || is_decision;
     add_jtis(trace, record);
+    if (!is_decision && !dep_str_is_absent(jti))
+        json_object_setn_new(trace->grown, jti.ptr, jti.len, json_true());
     json_decref(record);
     return !is_decision && !trace->is_too_large;
 }
@@ -294,9 +309,12 @@ static void put_json(const struct trace *trace)
 
 int dep_audit_verb_trace(struct dep_cli *cli)
 {
-    struct trace trace = {
-        .cli = cli, .target = cli->args[0], .jtis = json_object(), .records = json_array(), .names = json_object()
-    };
+    struct trace trace = { .cli = cli,
+                           .target = cli->args[0],
+                           .jtis = json_object(),
+                           .grown = json_object(),
+                           .records = json_array(),
+                           .names = json_object() };
     int code = walk_all(&trace, find_tokens);
 
     if (code == DEP_EXIT_OK && !trace.is_found) {
@@ -312,6 +330,7 @@ int dep_audit_verb_trace(struct dep_cli *cli)
     else if (code == DEP_EXIT_OK)
         put_json(&trace);
     json_decref(trace.jtis);
+    json_decref(trace.grown);
     json_decref(trace.records);
     json_decref(trace.names);
     return code;
