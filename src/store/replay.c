@@ -7,7 +7,8 @@
  *  (1) A shard's `now` only rises, so a clock set back drops nothing. A table is freed only when `now` is past its end: as a whole
  *      when `now` enters another generation, or when a later generation wants its place.
  *  (2) `dropped` is the latest generation freed with entries in it. An insert at or before it whose table is gone is refused as
- *      seen: what was dropped can not be told from what was never there.
+ *      seen: what was dropped can not be told from what was never there. So after a clock was set back by more than a life, things
+ *      are refused until it has caught up.
  *  (3) Live generations are at most life_max_s / span + 2, the number of tables, so two of them never want one place.
  *  (4) Nothing live is evicted: a shard at its bound, or out of memory, refuses.
  *  (5) Cells are found by a hash under a seed of this store, so no choice of keys makes probes long. */
@@ -238,7 +239,7 @@ struct dep_res dep_replay_insert(struct dep_replay *replay, const unsigned char 
         return DEP_FAIL(REPLAY_FULL);
     memcpy(&cell, key, sizeof(cell));
     if ((cell.low | cell.high) == 0)
-        cell.low = 1;
+        cell = (struct cell){ replay->seed[0] | 1, replay->seed[1] };
 
     uint64_t hash = hash_of(replay, cell);
     struct shard *shard = &replay->shards[hash & (replay->shards_count - 1)];

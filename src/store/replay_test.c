@@ -128,13 +128,21 @@ DEP_TEST(P08_a_clock_set_back_opens_nothing)
 
     for (uint64_t i = 0; i < LIFE; i++)
         DEP_CHECK_OK(t, insert(replay, i, NOW + (int64_t)i, NOW));
-    /* An hour back: everything that was seen is still seen, new things still go in. */
+    /* Two seconds back: everything that was seen is still seen, new things go in once. */
+    for (uint64_t i = 0; i < LIFE; i++)
+        DEP_CHECK_FAIL(t, insert(replay, i, NOW + (int64_t)i, NOW - 2), REPLAY_SEEN);
+    for (uint64_t i = 0; i < LIFE; i++)
+        DEP_CHECK_OK(t, insert(replay, 1000 + i, NOW - 2 + (int64_t)i, NOW - 2));
+    for (uint64_t i = 0; i < LIFE; i++)
+        DEP_CHECK_FAIL(t, insert(replay, 1000 + i, NOW - 2 + (int64_t)i, NOW - 2), REPLAY_SEEN);
+    /* An hour back: what was seen is still seen, and nothing is taken twice. */
     for (uint64_t i = 0; i < LIFE; i++)
         DEP_CHECK_FAIL(t, insert(replay, i, NOW + (int64_t)i, NOW - 3600), REPLAY_SEEN);
-    for (uint64_t i = 0; i < LIFE; i++)
-        DEP_CHECK_OK(t, insert(replay, 1000 + i, NOW - 3600 + (int64_t)i, NOW - 3600));
-    for (uint64_t i = 0; i < LIFE; i++)
-        DEP_CHECK_FAIL(t, insert(replay, 1000 + i, NOW - 3600 + (int64_t)i, NOW - 3600), REPLAY_SEEN);
+    for (uint64_t i = 0; i < LIFE; i++) {
+        bool is_taken = dep_is_ok(insert(replay, 3000 + i, NOW - 3600 + (int64_t)i, NOW - 3600));
+
+        DEP_CHECK(t, !(is_taken && dep_is_ok(insert(replay, 3000 + i, NOW - 3600 + (int64_t)i, NOW - 3600))));
+    }
     /* Forward until some was dropped, and back: what was dropped is not taken again. */
     DEP_CHECK_OK(t, insert(replay, 2000, NOW + LIFE + 30, NOW + 30));
     for (uint64_t i = 0; i < LIFE; i++)
