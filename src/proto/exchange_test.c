@@ -1,0 +1,378 @@
+/* Token exchange: who may, what comes out, and that nothing ever grows (RFC 8693; oauth.md X1-X21; attack group D). */
+#include "proto/scope.h"
+#include "proto/world_fixture.h"
+
+static struct world w;
+#define NO_PROOF DEP_STR_ABSENT
+#define ROOT 0u
+#define ORCHESTRATOR 1u
+#define WORKER 2u
+#define STRANGER 3u
+
+/* The root hands over to the orchestrator. */
+static struct dep_str handed_over(const char *scope, struct dep_str proof)
+{
+    char body[512];
+
+    (void)snprintf(body, sizeof(body), "grant_type=client_credentials&audience=" WORLD_ORCHESTRATOR "&scope=%s&task_id=T1", scope);
+    return world_post(&w, DEP_ENDPOINT_TOKEN, ROOT, body, proof).token;
+}
+
+DEP_TEST(X15_nests_the_newest_outermost)
+{
+    struct dep_str first = handed_over("read+write", NO_PROOF);
+    struct outcome second = world_exchange(&w, ORCHESTRATOR, first, "&audience=" WORLD_WORKER "&scope=read&task_id=T2", NO_PROOF);
+    struct outcome third = world_exchange(&w, WORKER, second.token, "&resource=" WORLD_API, NO_PROOF);
+    const struct dep_token *token = &third.decision.token;
+
+    DEP_CHECK_ISSUED(t, second);
+    DEP_CHECK_ISSUED(t, third);
+    DEP_CHECK_STR(t, token->sub, WORLD_ROOT);
+    DEP_CHECK(t, token->actors_count == 2);
+    DEP_CHECK_STR(t, token->actors[0], WORLD_WORKER);
+    DEP_CHECK_STR(t, token->actors[1], WORLD_ORCHESTRATOR);
+    DEP_CHECK(t, token->lineage_count == 2);
+    DEP_CHECK_STR(t, token->scope, "read");
+    DEP_CHECK_STR(t, token->task_id, "T2");
+    DEP_CHECK_STR(t, token->parent_task_id, "T1");
+}
+
+DEP_TEST(narrows_its_own_token)
+{
+    struct dep_str own = world_token(&w, ROOT, WORLD_API, "read+write", NO_PROOF).token;
+    struct outcome o = world_exchange(&w, ROOT, own, "&scope=read", NO_PROOF);
+
+    DEP_CHECK_ISSUED(t, o);
+    DEP_CHECK(t, o.decision.token.actors_count == 0);
+    DEP_CHECK(t, o.decision.token.lineage_count == 1);
+    DEP_CHECK_STR(t, o.decision.token.aud[0], WORLD_API);
+    /* D32: to another resource, or wider */
+    DEP_CHECK_REFUSED(t, world_exchange(&w, ROOT, own, "&resource=" WORLD_API2 "&scope=read", NO_PROOF), TARGET_FORBIDDEN,
+                      INVALID_TARGET);
+    DEP_CHECK_REFUSED(t, world_exchange(&w, ROOT, own, "&scope=delete", NO_PROOF), SCOPE_CEILING, INVALID_SCOPE);
+}
+
+static const struct {
+    const char *name;
+    const char *more;
+    enum dep_err reason;
+    enum dep_class class;
+} requests[] = {
+    { "D03 superset", "&resource=" WORLD_API "&scope=read+delete", DEP_ERR_SCOPE_CEILING, DEP_CLASS_INVALID_SCOPE },
+    { "D30 actor has it, subject has not", "&resource=" WORLD_API "&scope=delete", DEP_ERR_SCOPE_CEILING, DEP_CLASS_INVALID_SCOPE },
+    { "D04 unknown resource", "&resource=https://nowhere.example", DEP_ERR_TARGET_UNKNOWN, DEP_CLASS_INVALID_TARGET },
+    { "D04 one good, one not", "&resource=" WORLD_API "&resource=https://nowhere.example", DEP_ERR_TARGET_UNKNOWN,
+      DEP_CLASS_INVALID_TARGET },
+    { "D04 fragment", "&resource=" WORLD_API "%23f", DEP_ERR_TARGET_SYNTAX, DEP_CLASS_INVALID_TARGET },
+    { "no target at all", "", DEP_ERR_TARGET_MISSING, DEP_CLASS_INVALID_TARGET },
+    { "to an agent of another organisation", "&audience=" WORLD_STRANGER "&scope=read", DEP_ERR_TARGET_FORBIDDEN,
+      DEP_CLASS_INVALID_TARGET },
+    { "D14 refresh token", "&resource=" WORLD_API "&requested_token_type=urn:ietf:params:oauth:token-type:refresh_token",
+      DEP_ERR_EXCHANGE_REQUESTED_TYPE, DEP_CLASS_INVALID_REQUEST },
+    { "D14 jwt", "&resource=" WORLD_API "&requested_token_type=urn:ietf:params:oauth:token-type:jwt",
+      DEP_ERR_EXCHANGE_REQUESTED_TYPE, DEP_CLASS_INVALID_REQUEST },
+    { "D14 unknown", "&resource=" WORLD_API "&requested_token_type=x", DEP_ERR_EXCHANGE_REQUESTED_TYPE, DEP_CLASS_INVALID_REQUEST },
+    { "D15 actor without type", "&resource=" WORLD_API "&actor_token=x", DEP_ERR_EXCHANGE_ACTOR_PAIR, DEP_CLASS_INVALID_REQUEST },
+    { "D15 type without actor", "&resource=" WORLD_API "&actor_token_type=" ACCESS_TOKEN_TYPE, DEP_ERR_EXCHANGE_ACTOR_PAIR,
+      DEP_CLASS_INVALID_REQUEST },
+    { "actor as a bare name", "&resource=" WORLD_API "&actor_token=" WORLD_ORCHESTRATOR "&actor_token_type=" ACCESS_TOKEN_TYPE,
+      DEP_ERR_JWS_SEGMENTS, DEP_CLASS_INVALID_REQUEST },
+    { "X5 id_token as subject", "&resource=" WORLD_API "&subject_token_type=x", DEP_ERR_PARAM_DUPLICATE, DEP_CLASS_INVALID_REQUEST },
+    { "wrong parent task", "&resource=" WORLD_API "&task_id=T2&parent_task_id=T9", DEP_ERR_TASK_MISMATCH, DEP_CLASS_INVALID_REQUEST },
+    { "parent task without a task", "&resource=" WORLD_API "&parent_task_id=T1", DEP_ERR_TASK_MISMATCH, DEP_CLASS_INVALID_REQUEST },
+};
+
+DEP_TEST(refuses_over_asks)
+{
+    struct dep_str subject = handed_over("read+write", NO_PROOF);
+
+    for (size_t i = 0; i < DEP_COUNT(requests); i++) {
+        struct outcome o = world_exchange(&w, ORCHESTRATOR, subject, requests[i].more, NO_PROOF);
+
+        dep_test_check(t, o.decision.answer == DEP_ANSWER_REFUSAL && o.decision.reason == requests[i].reason &&
+                              o.decision.class == requests[i].class,
+                       __FILE__, __LINE__, "%s: got %s at %s", requests[i].name, dep_err_name(o.decision.reason),
+                       o.decision.check == NULL ? "-" : o.decision.check);
+        DEP_CHECK(t, o.decision.effects_count == 0);
+    }
+    DEP_CHECK_ISSUED(t, world_exchange(&w, ORCHESTRATOR, subject, "&resource=" WORLD_API, NO_PROOF));
+}
+
+DEP_TEST(D07_tokens_of_others)
+{
+    struct dep_str roots = world_token(&w, ROOT, WORLD_API, "read", NO_PROOF).token;
+    struct dep_str for_orchestrator = handed_over("read", NO_PROOF);
+
+    DEP_CHECK_REFUSED(t, world_exchange(&w, ORCHESTRATOR, roots, "&resource=" WORLD_API, NO_PROOF), EXCHANGE_SUBJECT_OWNER,
+                      INVALID_REQUEST);
+    DEP_CHECK_REFUSED(t, world_exchange(&w, WORKER, for_orchestrator, "&resource=" WORLD_API, NO_PROOF), EXCHANGE_SUBJECT_OWNER,
+                      INVALID_REQUEST);
+    DEP_CHECK_ISSUED(t, world_exchange(&w, ORCHESTRATOR, for_orchestrator, "&resource=" WORLD_API, NO_PROOF));
+}
+
+DEP_TEST(D10_dead_subjects)
+{
+    struct dep_token token = world_token(&w, ROOT, WORLD_API, "read", NO_PROOF).decision.token;
+    struct dep_revocation entry = { .kind = DEP_REVOKED_JTI, .before = WORLD_NOW, .expires = WORLD_NOW + 300 };
+    struct dep_str live;
+
+    token.exp = WORLD_NOW;
+    token.iat = token.nbf = WORLD_NOW - 300;
+    DEP_CHECK_REFUSED(t, world_exchange(&w, ROOT, world_sign(&w, &token), "", NO_PROOF), JWT_EXPIRED, INVALID_REQUEST);
+
+    struct outcome o = world_token(&w, ROOT, WORLD_API, "read", NO_PROOF);
+
+    live = o.token;
+    entry.id = world_keep(&w, o.decision.token.jti);
+    DEP_CHECK_ISSUED(t, world_exchange(&w, ROOT, live, "", NO_PROOF));
+    DEP_CHECK_OK(t, dep_revocations_add(w.revocations, &entry));
+    DEP_CHECK_REFUSED(t, world_exchange(&w, ROOT, live, "", NO_PROOF), EXCHANGE_SUBJECT, INVALID_REQUEST);
+}
+
+DEP_TEST(D11_principals_that_fell)
+{
+    struct dep_str subject = handed_over("read", NO_PROOF);
+
+    w.agents[ROOT].effective_state = DEP_STATE_BANNED;
+    DEP_CHECK_REFUSED(t, world_exchange(&w, ORCHESTRATOR, subject, "&resource=" WORLD_API, NO_PROOF), EXCHANGE_PRINCIPAL,
+                      INVALID_REQUEST);
+    w.agents[ROOT].effective_state = DEP_STATE_ACTIVE;
+    DEP_CHECK_ISSUED(t, world_exchange(&w, ORCHESTRATOR, subject, "&resource=" WORLD_API, NO_PROOF));
+}
+
+DEP_TEST(D31_ceilings_as_they_are_now)
+{
+    struct dep_str subject = handed_over("write", NO_PROOF);
+
+    w.agents[ROOT].ceiling[0].scopes_count = 1;
+    DEP_CHECK_REFUSED(t, world_exchange(&w, ORCHESTRATOR, subject, "&resource=" WORLD_API "&scope=write", NO_PROOF), SCOPE_CEILING,
+                      INVALID_SCOPE);
+    w.agents[ROOT].ceiling[0].scopes_count = 3;
+    DEP_CHECK_ISSUED(t, world_exchange(&w, ORCHESTRATOR, subject, "&resource=" WORLD_API "&scope=write", NO_PROOF));
+}
+
+DEP_TEST(D16_actor_tokens)
+{
+    struct dep_str subject = handed_over("read", NO_PROOF);
+    struct dep_str actor = world_post(&w, DEP_ENDPOINT_TOKEN, ORCHESTRATOR,
+                                      "grant_type=client_credentials&resource=" WORLD_ISSUER, NO_PROOF).token;
+    struct dep_str others = world_post(&w, DEP_ENDPOINT_TOKEN, WORKER, "grant_type=client_credentials&resource=" WORLD_ISSUER,
+                                       NO_PROOF).token;
+    struct dep_str api = world_token(&w, ORCHESTRATOR, WORLD_API, "read", NO_PROOF).token;
+    char more[4096];
+
+#define WITH(token) \
+    (snprintf(more, sizeof(more), "&resource=" WORLD_API "&actor_token_type=" ACCESS_TOKEN_TYPE "&actor_token=%.*s", \
+              DEP_STR_ARG(token)), more)
+    DEP_CHECK_ISSUED(t, world_exchange(&w, ORCHESTRATOR, subject, WITH(actor), NO_PROOF));
+    DEP_CHECK_REFUSED(t, world_exchange(&w, ORCHESTRATOR, subject, WITH(others), NO_PROOF), EXCHANGE_ACTOR_OWNER, INVALID_REQUEST);
+    DEP_CHECK_REFUSED(t, world_exchange(&w, ORCHESTRATOR, subject, WITH(api), NO_PROOF), EXCHANGE_ACTOR, INVALID_REQUEST);
+#undef WITH
+}
+
+DEP_TEST(D28_bound_subjects_stay_bound)
+{
+    struct dep_str proof = world_proof(&w, w.proof_key, WORLD_NOW, DEP_STR_ABSENT);
+    struct dep_str own = world_token(&w, ROOT, WORLD_API, "read", proof).token;
+    struct dep_str delegated = handed_over("read", world_proof(&w, w.proof_key, WORLD_NOW, DEP_STR_ABSENT));
+    struct outcome o;
+
+    /* B49: narrowing wants the same key */
+    DEP_CHECK_REFUSED(t, world_exchange(&w, ROOT, own, "", NO_PROOF), DPOP_REQUIRED, INVALID_DPOP_PROOF);
+    DEP_CHECK_REFUSED(t, world_exchange(&w, ROOT, own, "", world_proof(&w, w.other_proof_key, WORLD_NOW, DEP_STR_ABSENT)), DPOP_KEY,
+                      INVALID_DPOP_PROOF);
+    DEP_CHECK_ISSUED(t, world_exchange(&w, ROOT, own, "", world_proof(&w, w.proof_key, WORLD_NOW, DEP_STR_ABSENT)));
+    /* a delegate wants a key of its own */
+    DEP_CHECK_REFUSED(t, world_exchange(&w, ORCHESTRATOR, delegated, "&resource=" WORLD_API, NO_PROOF), DPOP_REQUIRED,
+                      INVALID_DPOP_PROOF);
+    o = world_exchange(&w, ORCHESTRATOR, delegated, "&resource=" WORLD_API,
+                       world_proof(&w, w.other_proof_key, WORLD_NOW, DEP_STR_ABSENT));
+    DEP_CHECK_ISSUED(t, o);
+    DEP_CHECK(t, o.decision.token.jkt.len == DEP_JKT_LEN);
+}
+
+DEP_TEST(X20_cycles_and_depth)
+{
+    struct dep_str subject = handed_over("read", NO_PROOF);
+    struct outcome back = world_exchange(&w, ORCHESTRATOR, subject, "&audience=" WORLD_ROOT "&scope=read", NO_PROOF);
+
+    DEP_CHECK_ISSUED(t, back);
+    DEP_CHECK_REFUSED(t, world_exchange(&w, ROOT, back.token, "&resource=" WORLD_API, NO_PROOF), EXCHANGE_CYCLE, INVALID_REQUEST);
+
+    /* agents 5 to 12 hand over one to the next until the chain is full */
+    unsigned depth = 1;
+
+    for (size_t i = 4; i < WORLD_AGENTS; i++) {
+        char more[128];
+        size_t from = i == 4 ? ORCHESTRATOR : i - 1;
+        struct outcome o;
+
+        (void)snprintf(more, sizeof(more), "&scope=read&audience=%s", w.agent_ids[i]);
+        o = world_exchange(&w, from, subject, more, NO_PROOF);
+        if (o.decision.answer != DEP_ANSWER_TOKEN) {
+            DEP_CHECK_REFUSED(t, o, EXCHANGE_DEPTH, INVALID_REQUEST);
+            break;
+        }
+        depth = (unsigned)o.decision.token.actors_count;
+        subject = o.token;
+    }
+    DEP_CHECK(t, depth == DEP_ACT_DEPTH_MAX);
+}
+
+DEP_TEST(D02_lifetime_never_grows)
+{
+    struct dep_token token = world_token(&w, ROOT, WORLD_API, "read", NO_PROOF).decision.token;
+    struct outcome o;
+
+    token.exp = WORLD_NOW + 17;
+    o = world_exchange(&w, ROOT, world_sign(&w, &token), "", NO_PROOF);
+    DEP_CHECK_ISSUED(t, o);
+    DEP_CHECK(t, o.decision.token.exp == WORLD_NOW + 17);
+}
+
+/* ---- properties, over generated chains ---- */
+
+#define CHAINS 20000u
+#define LINKS_MAX 9u
+
+static uint64_t state = 20261124;
+
+static uint64_t pick(uint64_t below)
+{
+    state ^= state << 13;
+    state ^= state >> 7;
+    state ^= state << 17;
+    return state % below;
+}
+
+struct link {
+    struct dep_str token;
+    struct dep_token claims;
+};
+
+/* What a child may not be, whatever was asked. */
+static bool is_within(const struct dep_token *child, const struct dep_token *parent)
+{
+    bool keeps_actors = child->actors_count >= parent->actors_count && child->actors_count <= parent->actors_count + 1;
+    size_t shift = child->actors_count - parent->actors_count;
+
+    for (size_t i = 0; keeps_actors && i < parent->actors_count; i++)
+        keeps_actors = dep_str_eq(child->actors[i + shift], parent->actors[i]);
+    return keeps_actors && dep_scope_within(child->scope, parent->scope) && child->exp <= parent->exp &&
+           dep_str_eq(child->sub, parent->sub) && dep_str_eq(child->org_id, parent->org_id) &&
+           child->lineage_count == parent->lineage_count + 1 && dep_str_eq(child->lineage[0], parent->jti) &&
+           (dep_str_is_absent(parent->jkt) || !dep_str_is_absent(child->jkt));
+}
+
+static const char *const scopes[] = { "", "&scope=read", "&scope=write", "&scope=read+write", "&scope=delete",
+                                      "&scope=read+write+delete", "&scope=read+admin" };
+
+static void generate_request(char *more, size_t size)
+{
+    char target[128];
+
+    switch (pick(4)) {
+    case 0:
+        (void)snprintf(target, sizeof(target), "&resource=%s", pick(2) == 0 ? WORLD_API : WORLD_API2);
+        break;
+    case 1:
+        target[0] = '\0';
+        break;
+    default:
+        (void)snprintf(target, sizeof(target), "&audience=%s", w.agent_ids[pick(WORLD_AGENTS)]);
+        break;
+    }
+    (void)snprintf(more, size, "%s%s", target, scopes[pick(DEP_COUNT(scopes))]);
+}
+
+static void keep_claims(struct link *link, const struct outcome *o)
+{
+    struct dep_token_policy policy = { .issuer = DEP_STR(WORLD_ISSUER), .algs = DEP_ALGS_ALL };
+    struct dep_jws jws;
+    const struct dep_json *claims = NULL;
+    bool is_good;
+
+    /* Read back from the signed token: what counts is what went out. */
+    link->token = o->token;
+    is_good = dep_is_ok(dep_token_open(&w.texts, o->token, &policy, &jws)) && dep_is_ok(dep_jwt_claims(&w.texts, &jws, &claims)) &&
+              dep_is_ok(dep_token_read(claims, &link->claims));
+    DEP_ASSERT(is_good);
+}
+
+static bool is_good_chain(unsigned *ret_links)
+{
+    struct link link;
+    size_t agent = pick(WORLD_AGENTS);
+    char more[512], body[1024];
+    size_t next = pick(WORLD_AGENTS);
+    struct outcome o;
+
+    (void)snprintf(body, sizeof(body), "grant_type=client_credentials&audience=%s%s", w.agent_ids[next], scopes[1 + pick(5)]);
+    o = world_post(&w, DEP_ENDPOINT_TOKEN, agent, body, NO_PROOF);
+    if (o.decision.answer != DEP_ANSWER_TOKEN)
+        return o.decision.effects_count == 0;
+    keep_claims(&link, &o);
+    for (unsigned i = 0; i < LINKS_MAX; i++) {
+        size_t who = pick(3) == 0 ? pick(WORLD_AGENTS) : next;
+        struct link child;
+
+        generate_request(more, sizeof(more));
+        o = world_exchange(&w, who, link.token, more, NO_PROOF);
+        if (o.decision.answer != DEP_ANSWER_TOKEN) {
+            for (size_t k = 0; k < o.decision.effects_count; k++)
+                if (dep_effect_gives(o.decision.effects[k].kind))
+                    return false;
+            continue;
+        }
+        keep_claims(&child, &o);
+        if (!is_within(&child.claims, &link.claims) || !dep_str_eq(dep_token_presenter(&child.claims), w.agents[who].id))
+            return false;
+        link = child;
+        for (next = 0; next < WORLD_AGENTS && !dep_token_has_aud(&link.claims, w.agents[next].id); next++)
+            ;
+        if (next == WORLD_AGENTS)
+            next = who;
+        (*ret_links)++;
+    }
+    return true;
+}
+
+DEP_TEST(nothing_grows_through_any_chain)
+{
+    unsigned links = 0, bad = 0;
+
+    for (unsigned i = 0; i < CHAINS; i++) {
+        size_t mark = w.texts.used;
+
+        if (!is_good_chain(&links))
+            bad++;
+        memset((char *)w.texts_memory + mark, 0, w.texts.used - mark);
+        w.texts.used = mark;
+    }
+    DEP_CHECK(t, bad == 0);
+    DEP_CHECK(t, links > CHAINS / 4); /* the generator reaches real exchanges */
+}
+
+int main(void)
+{
+    static const struct dep_test_row rows[] = {
+        DEP_ROW(X15_nests_the_newest_outermost),
+        DEP_ROW(narrows_its_own_token),
+        DEP_ROW(refuses_over_asks),
+        DEP_ROW(D07_tokens_of_others),
+        DEP_ROW(D10_dead_subjects),
+        DEP_ROW(D11_principals_that_fell),
+        DEP_ROW(D31_ceilings_as_they_are_now),
+        DEP_ROW(D16_actor_tokens),
+        DEP_ROW(D28_bound_subjects_stay_bound),
+        DEP_ROW(X20_cycles_and_depth),
+        DEP_ROW(D02_lifetime_never_grows),
+        DEP_ROW(nothing_grows_through_any_chain),
+    };
+    int failed;
+
+    world_open(&w);
+    failed = dep_test_main(rows, DEP_COUNT(rows));
+    world_close(&w);
+    return failed;
+}
