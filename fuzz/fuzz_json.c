@@ -45,7 +45,8 @@ void dep_fuzz_one(const uint8_t *data, size_t size)
     json_t *theirs = json_loadb(text.ptr, text.len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &error);
 
     if (!dep_is_ok(res)) {
-        DEP_FUZZ_CHECK(!is_form(res) || theirs == NULL);
+        /* jansson takes a bare NUL for the end of the text. */
+        DEP_FUZZ_CHECK(!is_form(res) || theirs == NULL || dep_str_has(text, '\0'));
     } else {
         struct dep_str written = rewrite(&arena, ours);
 

@@ -48,7 +48,8 @@ void dep_fuzz_one(const uint8_t *data, size_t size)
     }
     if (dep_is_ok(dep_url_normalise(&arena, text, &normal))) {
         DEP_FUZZ_CHECK(dep_is_ok(dep_url_parse(normal, &url)));
-        DEP_FUZZ_CHECK(dep_str_is_absent(url.query) && dep_str_is_absent(url.fragment) && dep_str_is_absent(url.userinfo));
+        DEP_FUZZ_CHECK(dep_str_is_absent(url.query) && dep_str_is_absent(url.fragment) &&
+                       dep_str_is_absent(url.userinfo));
         DEP_FUZZ_CHECK(dep_is_ok(dep_url_normalise(&arena, normal, &again)) && dep_str_eq(normal, again));
     }
     dep_arena_reset(&arena);

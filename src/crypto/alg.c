@@ -5,7 +5,7 @@ static const struct {
     struct dep_str name;
     enum dep_alg alg;
 } alg_names[] = {
-    { DEP_STR_INIT("ES256"), DEP_ALG_ES256 },   { DEP_STR_INIT("EdDSA"), DEP_ALG_ED25519 },
+    { DEP_STR_INIT("ES256"), DEP_ALG_ES256 },     { DEP_STR_INIT("EdDSA"), DEP_ALG_ED25519 },
     { DEP_STR_INIT("Ed25519"), DEP_ALG_ED25519 }, { DEP_STR_INIT("RS256"), DEP_ALG_RS256 },
     { DEP_STR_INIT("PS256"), DEP_ALG_PS256 },
 };

@@ -15,7 +15,9 @@ enum dep_alg {
 
 #define DEP_ALG_BIT(alg) (1u << (alg))
 /* Everything this build verifies. */
-#define DEP_ALGS_ALL (DEP_ALG_BIT(DEP_ALG_ES256) | DEP_ALG_BIT(DEP_ALG_ED25519) | DEP_ALG_BIT(DEP_ALG_RS256) | DEP_ALG_BIT(DEP_ALG_PS256))
+#define DEP_ALGS_ALL                                                                          \
+    (DEP_ALG_BIT(DEP_ALG_ES256) | DEP_ALG_BIT(DEP_ALG_ED25519) | DEP_ALG_BIT(DEP_ALG_RS256) | \
+     DEP_ALG_BIT(DEP_ALG_PS256))
 /* DPoP proofs: no RSA, because an unauthenticated proof could cost 90 verifications. */
 #define DEP_ALGS_DPOP (DEP_ALG_BIT(DEP_ALG_ES256) | DEP_ALG_BIT(DEP_ALG_ED25519))
 

@@ -24,11 +24,14 @@ DEP_TEST(sha256_of_parts_is_of_the_whole)
 
     dep_arena_init_debug(&arena, 4096);
     dep_sha256(crypto, DEP_STR("abc"), digest);
-    DEP_CHECK_STR(t, hex_of(&arena, digest, sizeof(digest)), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    DEP_CHECK_STR(t, hex_of(&arena, digest, sizeof(digest)),
+                  "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
     dep_sha256_parts(crypto, parts, DEP_COUNT(parts), digest);
-    DEP_CHECK_STR(t, hex_of(&arena, digest, sizeof(digest)), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    DEP_CHECK_STR(t, hex_of(&arena, digest, sizeof(digest)),
+                  "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
     dep_sha256(crypto, DEP_STR_ABSENT, digest);
-    DEP_CHECK_STR(t, hex_of(&arena, digest, sizeof(digest)), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+    DEP_CHECK_STR(t, hex_of(&arena, digest, sizeof(digest)),
+                  "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
     dep_arena_reset(&arena);
     dep_crypto_free(crypto);
 }
@@ -42,10 +45,13 @@ DEP_TEST(hmac_sha256_of_rfc4231)
 
     dep_arena_init_debug(&arena, 4096);
     dep_hmac_sha256(crypto, dep_secret("Jefe", 4), DEP_STR("what do ya want for nothing?"), mac);
-    DEP_CHECK_STR(t, hex_of(&arena, mac, sizeof(mac)), "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+    DEP_CHECK_STR(t, hex_of(&arena, mac, sizeof(mac)),
+                  "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
     memset(key, 0xAA, sizeof(key));
-    dep_hmac_sha256(crypto, dep_secret(key, sizeof(key)), DEP_STR("Test Using Larger Than Block-Size Key - Hash Key First"), mac);
-    DEP_CHECK_STR(t, hex_of(&arena, mac, sizeof(mac)), "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54");
+    dep_hmac_sha256(crypto, dep_secret(key, sizeof(key)),
+                    DEP_STR("Test Using Larger Than Block-Size Key - Hash Key First"), mac);
+    DEP_CHECK_STR(t, hex_of(&arena, mac, sizeof(mac)),
+                  "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54");
     dep_arena_reset(&arena);
     dep_crypto_free(crypto);
 }
@@ -95,7 +101,8 @@ static struct dep_res import_counted(const void *source, struct dep_public_key *
     return dep_public_key_new_ed25519(counted->x, ret_key);
 }
 
-static bool look_up(struct dep_crypto *crypto, struct source *source, unsigned number, const struct dep_public_key **ret_key)
+static bool look_up(struct dep_crypto *crypto, struct source *source, unsigned number,
+                    const struct dep_public_key **ret_key)
 {
     unsigned char name[DEP_SHA256_LEN] = { (unsigned char)number, (unsigned char)(number >> 8) };
     unsigned before = source->imports;
@@ -187,13 +194,18 @@ DEP_TEST(seal_opens_only_unchanged_with_its_key_and_context)
 
         memcpy(changed, sealed.ptr, sealed.len);
         changed[i] ^= 1;
-        DEP_CHECK_FAIL(t, dep_unseal(dep_secret(key, 32), DEP_STR("key:1"), dep_str(changed, sealed.len), &arena, &plain), CRYPTO_SEAL);
-        DEP_CHECK_FAIL(t, dep_unseal(dep_secret(key, 32), DEP_STR("key:1"), dep_str_sub(sealed, 0, i), &arena, &plain), CRYPTO_SEAL);
+        DEP_CHECK_FAIL(t,
+                       dep_unseal(dep_secret(key, 32), DEP_STR("key:1"), dep_str(changed, sealed.len), &arena, &plain),
+                       CRYPTO_SEAL);
+        DEP_CHECK_FAIL(t, dep_unseal(dep_secret(key, 32), DEP_STR("key:1"), dep_str_sub(sealed, 0, i), &arena, &plain),
+                       CRYPTO_SEAL);
     }
     dep_arena_reset(&arena);
     dep_arena_init_debug(&arena, 16);
-    DEP_CHECK_FAIL(t, dep_seal(dep_secret(key, 32), DEP_STR("key:1"), dep_secret("private", 7), &arena, &sealed), ARENA_FULL);
-    DEP_CHECK_FAIL(t, dep_seal(dep_secret(key, 16), DEP_STR("key:1"), dep_secret("private", 7), &arena, &sealed), CRYPTO_SEAL);
+    DEP_CHECK_FAIL(t, dep_seal(dep_secret(key, 32), DEP_STR("key:1"), dep_secret("private", 7), &arena, &sealed),
+                   ARENA_FULL);
+    DEP_CHECK_FAIL(t, dep_seal(dep_secret(key, 16), DEP_STR("key:1"), dep_secret("private", 7), &arena, &sealed),
+                   CRYPTO_SEAL);
 }
 
 int main(void)

@@ -43,15 +43,17 @@ struct dep_crypto {
     EVP_MD *sha256;
     EVP_MD_CTX *hash;
     struct dep_key_cache *keys;
-    struct dep_crypto_slot sign_slots[DEP_CRYPTO_SIGN_SLOTS];
-    struct dep_crypto_slot verify_slots[DEP_CRYPTO_VERIFY_SLOTS];
+    struct dep_crypto_slot sign_slots[DEP_CRYPTO_SIGN_SLOTS]; /* searched; taken in turn */
+    unsigned sign_turn;
+    struct dep_crypto_slot verify_slots[DEP_CRYPTO_VERIFY_SLOTS]; /* by serial number */
 };
 
 struct dep_key_cache *dep_key_cache_new(void);
 void dep_key_cache_free(struct dep_key_cache *cache);
 
 uint64_t dep_crypto_serial(void);
-/* Takes the reasons off OpenSSL's per-thread queue, where they would be blamed on the next TLS call (attack case A60). */
+/* Takes the reasons off OpenSSL's per-thread queue, where they would be blamed on the next TLS call (attack case
+ * A60). */
 void dep_crypto_forget_errors(void);
 
 #endif

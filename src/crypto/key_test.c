@@ -52,8 +52,9 @@ static struct dep_str with_zero(struct fixture *f, struct dep_str s)
 DEP_TEST(p256_takes_points_of_the_curve_only)
 {
     static const char zero[32] = { 0 };
-    static const unsigned char p[32] = { 0xFF, 0xFF, 0xFF, 0xFF, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF, 0xFF, 0xFF,
-                                         0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF };
+    static const unsigned char p[32] = { 0xFF, 0xFF, 0xFF, 0xFF, 0,    0,    0,    1,    0,    0,    0,
+                                         0,    0,    0,    0,    0,    0,    0,    0,    0,    0xFF, 0xFF,
+                                         0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF };
     struct dep_public_key *key = NULL;
     struct fixture f;
 
@@ -73,7 +74,8 @@ DEP_TEST(p256_takes_points_of_the_curve_only)
     end(&f);
 }
 
-/* All fourteen encodings of the eight points of low order, the y coordinates that are not below p, and a point off the curve. */
+/* All fourteen encodings of the eight points of low order, the y coordinates that are not below p, and a point off
+ * the curve. */
 DEP_TEST(A63_ed25519_refuses_low_order_and_non_canonical_keys)
 {
     static const unsigned char eight[2][32] = {
@@ -210,8 +212,8 @@ static struct dep_secret pem_of(struct fixture *f, EVP_PKEY *pkey, const char *p
     char *text = NULL;
     const EVP_CIPHER *cipher = passphrase != NULL ? EVP_aes_256_cbc() : NULL;
 
-    DEP_ASSERT(PEM_write_bio_PKCS8PrivateKey(bio, pkey, cipher, passphrase, passphrase != NULL ? (int)strlen(passphrase) : 0, NULL,
-                                             NULL) == 1);
+    DEP_ASSERT(PEM_write_bio_PKCS8PrivateKey(bio, pkey, cipher, passphrase,
+                                             passphrase != NULL ? (int)strlen(passphrase) : 0, NULL, NULL) == 1);
 
     long len = BIO_get_mem_data(bio, &text);
     struct dep_str copy = dep_arena_dup(&f->arena, dep_str(text, (size_t)len));

@@ -1,6 +1,7 @@
 /* Private keys: made, read and written (RFC 5208 PKCS#8, RFC 8410 for Ed25519).
  *
- * Invariant: what is read fits its algorithm and the same limits as a public key, and its two halves belong together. */
+ * Invariant: what is read fits its algorithm and the same limits as a public key, and its two halves belong
+ * together. */
 #include <openssl/bn.h>
 #include <openssl/core_names.h>
 #include <openssl/pem.h>
@@ -184,7 +185,8 @@ struct dep_res dep_private_key_read(enum dep_alg alg, struct dep_secret der_or_p
     return key_take(alg, pkey, ret_key);
 }
 
-struct dep_res dep_private_key_der(const struct dep_private_key *key, struct dep_arena *arena, struct dep_secret *ret_der)
+struct dep_res dep_private_key_der(const struct dep_private_key *key, struct dep_arena *arena,
+                                   struct dep_secret *ret_der)
 {
     EVP_PKEY *pkey = key->pkey;
     unsigned char *der = NULL;

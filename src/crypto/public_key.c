@@ -10,8 +10,8 @@
 
 #include "crypto/internal.h"
 
-/* The y coordinates of the points of order 1, 2, 4 and 8, little-endian, sign bit cleared. The encodings with y >= p that
- * name some of them again are refused for not being canonical. */
+/* The y coordinates of the points of order 1, 2, 4 and 8, little-endian, sign bit cleared. The encodings with y >= p
+ * that name some of them again are refused for not being canonical. */
 static const unsigned char low_order[][DEP_ED25519_PUBLIC_LEN] = {
     { 0 },
     { 1 },
@@ -64,7 +64,9 @@ static EVP_PKEY *pkey_of(const char *type, OSSL_PARAM *params)
 
 struct dep_res dep_public_key_new_p256(struct dep_str x, struct dep_str y, struct dep_public_key **ret_key)
 {
-    unsigned char point[1 + 2 * DEP_P256_COORDINATE_LEN] = { 4 }; /* uncompressed: the point at infinity has no such form */
+    unsigned char point[1 + 2 * DEP_P256_COORDINATE_LEN] = {
+        4
+    }; /* uncompressed: the point at infinity has no such form */
     char group[] = "prime256v1";
 
     if (x.len != DEP_P256_COORDINATE_LEN || y.len != DEP_P256_COORDINATE_LEN)
@@ -137,8 +139,9 @@ struct dep_res dep_public_key_new_ed25519(struct dep_str x, struct dep_public_ke
  * of 65537. A sound modulus passes all of them once in 2^150. */
 static bool rsa_is_weak(const BIGNUM *n)
 {
-    static const unsigned char primes[] = { 3,  5,  7,  11, 13, 17, 19, 23,  29,  31,  37,  41,  43,  47,  53,  59,  61,  67,  71, 73,
-                                            79, 83, 89, 97, 101, 103, 107, 109, 113, 127, 131, 137, 139, 149, 151, 157, 163, 167 };
+    static const unsigned char primes[] = { 3,   5,   7,   11,  13,  17,  19,  23,  29,  31,  37,  41,  43,
+                                            47,  53,  59,  61,  67,  71,  73,  79,  83,  89,  97,  101, 103,
+                                            107, 109, 113, 127, 131, 137, 139, 149, 151, 157, 163, 167 };
 
     for (size_t i = 0; i < sizeof(primes); i++) {
         BN_ULONG rest = BN_mod_word(n, primes[i]);
@@ -178,7 +181,8 @@ static EVP_PKEY *rsa_of(const BIGNUM *n, const BIGNUM *e)
 
 struct dep_res dep_public_key_new_rsa(struct dep_str n, struct dep_str e, struct dep_public_key **ret_key)
 {
-    if (n.len < DEP_KEY_RSA_BITS_MIN / 8 || n.len > DEP_KEY_RSA_BITS_MAX / 8 || n.ptr[0] == 0 || e.len == 0 || e.ptr[0] == 0)
+    if (n.len < DEP_KEY_RSA_BITS_MIN / 8 || n.len > DEP_KEY_RSA_BITS_MAX / 8 || n.ptr[0] == 0 || e.len == 0 ||
+        e.ptr[0] == 0)
         return DEP_FAIL(CRYPTO_KEY);
     if (e.len != sizeof(f4) || memcmp(e.ptr, f4, sizeof(f4)) != 0)
         return DEP_FAIL(CRYPTO_KEY_EXPONENT);

@@ -21,7 +21,8 @@ struct dep_res dep_seal(struct dep_secret key, struct dep_str context, struct de
         return DEP_FAIL(ARENA_FULL);
     dep_random(out, NONCE);
     (void)crypto_aead_xchacha20poly1305_ietf_encrypt(out + NONCE, NULL, plain.bytes, plain.len,
-                                                     (const unsigned char *)context.ptr, context.len, NULL, out, key.bytes);
+                                                     (const unsigned char *)context.ptr, context.len, NULL, out,
+                                                     key.bytes);
     *ret_sealed = dep_str((const char *)out, NONCE + plain.len + TAG);
     return DEP_OK;
 }

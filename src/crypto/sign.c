@@ -1,11 +1,11 @@
 /* Signing and verifying the four algorithms (RFC 7518 sections 3.3 to 3.5, RFC 8037 section 3.1).
  *
- * OpenSSL is given prehashed digests through contexts that are prepared once for each key and kept in the thread's handle:
- * preparing costs 15 % of an ES256 signature.
+ * OpenSSL is given prehashed digests through contexts that are prepared once for each key and kept in the thread's
+ * handle: preparing costs 15 % of an ES256 signature.
  *
  * Invariants:
- *  (1) A slot fits only the key with the same address, serial number and algorithm; the serial number is random, so a
- *      freed key's address may be used again.
+ *  (1) A slot fits only the key with the same address, serial number and algorithm; the serial number is random, so
+ *      a freed key's address may be used again.
  *  (2) A slot's context keeps its EVP_PKEY alive until another key takes the slot or the handle goes. */
 #include <openssl/evp.h>
 #include <openssl/rsa.h>
@@ -41,11 +41,26 @@ static EVP_PKEY_CTX *context_new(const struct dep_crypto *crypto, enum dep_alg a
     return context;
 }
 
+static bool slot_fits(const struct dep_crypto_slot *slot, const struct dep_crypto_slot *wanted)
+{
+    return slot->context != NULL && slot->key == wanted->key && slot->serial == wanted->serial &&
+           slot->alg == wanted->alg;
+}
+
+/* Where a private key's context is, or may be put: there are few keys, and none may push out another by chance. */
+static struct dep_crypto_slot *sign_slot(struct dep_crypto *crypto, const struct dep_crypto_slot *wanted)
+{
+    for (size_t i = 0; i < DEP_CRYPTO_SIGN_SLOTS; i++)
+        if (slot_fits(&crypto->sign_slots[i], wanted))
+            return &crypto->sign_slots[i];
+    return &crypto->sign_slots[crypto->sign_turn++ % DEP_CRYPTO_SIGN_SLOTS];
+}
+
 /* The slot's context if it is this key's, else a new one in its place. */
 static EVP_PKEY_CTX *slot_context(const struct dep_crypto *crypto, struct dep_crypto_slot *slot,
                                   const struct dep_crypto_slot *wanted, EVP_PKEY *pkey, prepare *init)
 {
-    if (slot->context != NULL && slot->key == wanted->key && slot->serial == wanted->serial && slot->alg == wanted->alg)
+    if (slot_fits(slot, wanted))
         return slot->context;
     EVP_PKEY_CTX_free(slot->context);
     *slot = *wanted;
@@ -126,8 +141,8 @@ static size_t signature_len(enum dep_alg alg, const struct dep_public_key *key)
     return alg == DEP_ALG_ED25519 ? crypto_sign_BYTES : key->rsa_len;
 }
 
-struct dep_res dep_verify(struct dep_crypto *crypto, enum dep_alg alg, const struct dep_public_key *key, struct dep_str data,
-                          struct dep_str signature)
+struct dep_res dep_verify(struct dep_crypto *crypto, enum dep_alg alg, const struct dep_public_key *key,
+                          struct dep_str data, struct dep_str signature)
 {
     unsigned char digest[DEP_SHA256_LEN];
     unsigned char der[P256_DER_MAX];
@@ -173,9 +188,8 @@ struct dep_res dep_sign(struct dep_crypto *crypto, const struct dep_private_key 
     }
     dep_sha256(crypto, data, digest);
 
-    struct dep_crypto_slot *slot = &crypto->sign_slots[key->serial % DEP_CRYPTO_SIGN_SLOTS];
     struct dep_crypto_slot wanted = { .key = key, .serial = key->serial, .alg = key->alg };
-    EVP_PKEY_CTX *context = slot_context(crypto, slot, &wanted, key->pkey, EVP_PKEY_sign_init);
+    EVP_PKEY_CTX *context = slot_context(crypto, sign_slot(crypto, &wanted), &wanted, key->pkey, EVP_PKEY_sign_init);
 
     if (context == NULL || EVP_PKEY_sign(context, made, &len, digest, sizeof(digest)) != 1) {
         dep_crypto_forget_errors();

@@ -75,10 +75,12 @@ DEP_TEST(each_algorithm_verifies_what_it_signed_and_nothing_else)
 
         begin(t, &f, all_algs[i]);
         DEP_CHECK_OK(t, verify(&f, f.signature, f.len));
-        DEP_CHECK_FAIL(t, dep_verify(f.crypto, all_algs[i], f.public_key, DEP_STR("Data"), dep_str((char *)f.signature, f.len)),
-                       CRYPTO_SIGNATURE);
-        DEP_CHECK_FAIL(t, dep_verify(f.crypto, all_algs[i], f.public_key, DEP_STR_ABSENT, dep_str((char *)f.signature, f.len)),
-                       CRYPTO_SIGNATURE);
+        DEP_CHECK_FAIL(
+            t, dep_verify(f.crypto, all_algs[i], f.public_key, DEP_STR("Data"), dep_str((char *)f.signature, f.len)),
+            CRYPTO_SIGNATURE);
+        DEP_CHECK_FAIL(
+            t, dep_verify(f.crypto, all_algs[i], f.public_key, DEP_STR_ABSENT, dep_str((char *)f.signature, f.len)),
+            CRYPTO_SIGNATURE);
         for (size_t at = 0; at < f.len; at += 7) {
             f.signature[at] ^= 1;
             DEP_CHECK_FAIL(t, verify(&f, f.signature, f.len), CRYPTO_SIGNATURE);
@@ -96,12 +98,15 @@ DEP_TEST(A08_a_key_of_another_algorithm)
 
     begin(t, &f, DEP_ALG_PS256);
     DEP_CHECK_OK(t, verify(&f, f.signature, f.len));
-    DEP_CHECK_FAIL(t, dep_verify(f.crypto, DEP_ALG_RS256, f.public_key, DEP_STR("data"), dep_str((char *)f.signature, f.len)),
-                   CRYPTO_SIGNATURE);
-    DEP_CHECK_FAIL(t, dep_verify(f.crypto, DEP_ALG_ES256, f.public_key, DEP_STR("data"), dep_str((char *)f.signature, f.len)),
-                   CRYPTO_ALG);
-    DEP_CHECK_FAIL(t, dep_verify(f.crypto, DEP_ALG_NONE, f.public_key, DEP_STR("data"), dep_str((char *)f.signature, f.len)),
-                   CRYPTO_ALG);
+    DEP_CHECK_FAIL(
+        t, dep_verify(f.crypto, DEP_ALG_RS256, f.public_key, DEP_STR("data"), dep_str((char *)f.signature, f.len)),
+        CRYPTO_SIGNATURE);
+    DEP_CHECK_FAIL(
+        t, dep_verify(f.crypto, DEP_ALG_ES256, f.public_key, DEP_STR("data"), dep_str((char *)f.signature, f.len)),
+        CRYPTO_ALG);
+    DEP_CHECK_FAIL(
+        t, dep_verify(f.crypto, DEP_ALG_NONE, f.public_key, DEP_STR("data"), dep_str((char *)f.signature, f.len)),
+        CRYPTO_ALG);
     DEP_CHECK_FAIL(t, dep_verify(f.crypto, DEP_ALG_COUNT, f.public_key, DEP_STR("data"), DEP_STR_ABSENT), CRYPTO_ALG);
     end(&f);
 }
@@ -120,8 +125,9 @@ DEP_TEST(A09_es256_numbers_outside_their_range)
     memcpy(below, order, 32);
     below[31]--;
 
-    const unsigned char *pairs[][2] = { { zero, zero }, { zero, one }, { one, zero }, { order, one }, { one, order },
-                                        { order, order }, { below, below }, { one, one }, { zero, order } };
+    const unsigned char *pairs[][2] = { { zero, zero },   { zero, one },  { one, zero },
+                                        { order, one },   { one, order }, { order, order },
+                                        { below, below }, { one, one },   { zero, order } };
 
     begin(t, &f, DEP_ALG_ES256);
     DEP_CHECK_OK(t, verify(&f, f.signature, f.len));
@@ -200,7 +206,8 @@ DEP_TEST(A12_es256_signature_of_16384_bytes)
 }
 
 /* EMSA-PKCS1-v1_5 (rfc8017#9.2) of 384 bytes around the given DigestInfo prefix, `tail` bytes of rubbish at its end. */
-static void rsa_forge(const struct fixture *f, const unsigned char *prefix, size_t prefix_len, size_t tail, unsigned char *ret_signature)
+static void rsa_forge(const struct fixture *f, const unsigned char *prefix, size_t prefix_len, size_t tail,
+                      unsigned char *ret_signature)
 {
     unsigned char digest[DEP_SHA256_LEN], block[384];
     size_t len = sizeof(block);
@@ -262,8 +269,9 @@ DEP_TEST(A60_a_bad_signature_leaves_nothing_behind)
         memset(f.signature, 0xFF, f.len);
         DEP_CHECK_FAIL(t, verify(&f, f.signature, f.len), CRYPTO_SIGNATURE);
         DEP_CHECK(t, ERR_peek_error() == 0);
-        DEP_CHECK_FAIL(t, dep_public_key_new_p256(dep_str((char *)f.signature, 32), dep_str((char *)f.signature, 32), &key),
-                       CRYPTO_KEY);
+        DEP_CHECK_FAIL(
+            t, dep_public_key_new_p256(dep_str((char *)f.signature, 32), dep_str((char *)f.signature, 32), &key),
+            CRYPTO_KEY);
         DEP_CHECK(t, ERR_peek_error() == 0);
         end(&f);
     }
@@ -284,7 +292,8 @@ DEP_TEST(a_freed_keys_address_may_be_used_again)
         struct dep_public_key *public_key = public_of(key);
 
         DEP_CHECK_OK(t, dep_sign(crypto, key, DEP_STR("data"), signature, &len));
-        DEP_CHECK_OK(t, dep_verify(crypto, DEP_ALG_ES256, public_key, DEP_STR("data"), dep_str((char *)signature, len)));
+        DEP_CHECK_OK(t,
+                     dep_verify(crypto, DEP_ALG_ES256, public_key, DEP_STR("data"), dep_str((char *)signature, len)));
         DEP_CHECK(t, len == 64);
         dep_private_key_free(key);
         dep_public_key_free(public_key);

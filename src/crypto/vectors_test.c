@@ -1,4 +1,5 @@
-/* Public vectors: Wycheproof, CCTV and speccheck. They stand in a folder of their own; without it the rows are skipped. */
+/* Public vectors: Wycheproof, CCTV and speccheck. They stand in a folder of their own; without it the rows are
+ * skipped. */
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -89,7 +90,8 @@ static const struct {
     { "rsa_signature_3072_sha256_test.json", 259, false, "the exponent of the key is 3; only 65537 is taken" },
     { "rsa_signature_2048_sha384_test.json", 221, true, "hashed with SHA-256 by mistake, so a good RS256 signature" },
     { "rsa_signature_2048_sha512_test.json", 221, true, "hashed with SHA-256 by mistake, so a good RS256 signature" },
-    { "rsa_pss_2048_sha256_mgf1_0_test.json", 69, true, "made with a salt of 32 by mistake, so a good PS256 signature" },
+    { "rsa_pss_2048_sha256_mgf1_0_test.json", 69, true,
+      "made with a salt of 32 by mistake, so a good PS256 signature" },
 };
 
 static bool expected(const char *file, const json_t *group, const json_t *test, expectation *expect)
@@ -128,8 +130,8 @@ static struct dep_res rsa_key(const json_t *group, struct dep_public_key **ret_k
                                   without_zeros(unhex(text_of(key, "publicExponent"), &e)), ret_key);
 }
 
-static void run_group(struct dep_test *t, struct dep_crypto *crypto, enum dep_alg alg, const char *file, const json_t *group,
-                      group_key *make, expectation *expect)
+static void run_group(struct dep_test *t, struct dep_crypto *crypto, enum dep_alg alg, const char *file,
+                      const json_t *group, group_key *make, expectation *expect)
 {
     struct dep_public_key *key = NULL;
     struct dep_res imported = make(group, &key);
@@ -137,15 +139,17 @@ static void run_group(struct dep_test *t, struct dep_crypto *crypto, enum dep_al
     size_t i;
     json_t *test;
 
-    json_array_foreach(json_object_get(group, "tests"), i, test) {
+    json_array_foreach(json_object_get(group, "tests"), i, test)
+    {
         bool is_good = false;
 
         if (dep_is_ok(imported))
-            is_good = dep_is_ok(dep_verify(crypto, alg, key, unhex(text_of(test, "msg"), &msg),
-                                           unhex(text_of(test, "sig"), &sig)));
-        dep_test_check(t, is_good == expected(file, group, test, expect), __FILE__, __LINE__, "tcId %d (%s, %s) is %s, key %s",
-                       (int)json_integer_value(json_object_get(test, "tcId")), text_of(test, "result"),
-                       text_of(test, "comment"), is_good ? "accepted" : "refused", dep_err_name(imported.err));
+            is_good = dep_is_ok(
+                dep_verify(crypto, alg, key, unhex(text_of(test, "msg"), &msg), unhex(text_of(test, "sig"), &sig)));
+        dep_test_check(t, is_good == expected(file, group, test, expect), __FILE__, __LINE__,
+                       "tcId %d (%s, %s) is %s, key %s", (int)json_integer_value(json_object_get(test, "tcId")),
+                       text_of(test, "result"), text_of(test, "comment"), is_good ? "accepted" : "refused",
+                       dep_err_name(imported.err));
     }
     dep_public_key_free(key);
 }
@@ -221,7 +225,8 @@ DEP_TEST(wycheproof_ps256)
     run(t, "rsa_pss_3072_sha256_mgf1_32_test.json", DEP_ALG_PS256, rsa_key, expect_result);
 }
 
-/* rfc7518#3.5: the salt has the length of the hash, and MGF1 uses the same hash. Whatever else is good there, is bad here. */
+/* rfc7518#3.5: the salt has the length of the hash, and MGF1 uses the same hash. Whatever else is good there, is bad
+ * here. */
 DEP_TEST(wycheproof_pss_with_other_parameters_is_not_ps256)
 {
     run(t, "rsa_pss_2048_sha256_mgf1_0_test.json", DEP_ALG_PS256, rsa_key, expect_nothing);
@@ -244,14 +249,16 @@ DEP_TEST(wycheproof_hmac_sha256)
     struct dep_crypto *crypto = dep_crypto_new();
 
     json_array_foreach(json_object_get(root, "testGroups"), i, group)
-        json_array_foreach(json_object_get(group, "tests"), j, test) {
-            unsigned char mac[DEP_SHA256_LEN];
-            struct dep_str want = unhex(text_of(test, "tag"), &tag);
+        json_array_foreach(json_object_get(group, "tests"), j, test)
+    {
+        unsigned char mac[DEP_SHA256_LEN];
+        struct dep_str want = unhex(text_of(test, "tag"), &tag);
 
-            dep_hmac_sha256(crypto, dep_secret_of(unhex(text_of(test, "key"), &key)), unhex(text_of(test, "msg"), &msg), mac);
-            dep_test_check(t, (memcmp(mac, want.ptr, want.len) == 0) == expect_result(group, test), __FILE__, __LINE__,
-                           "tcId %d", (int)json_integer_value(json_object_get(test, "tcId")));
-        }
+        dep_hmac_sha256(crypto, dep_secret_of(unhex(text_of(test, "key"), &key)), unhex(text_of(test, "msg"), &msg),
+                        mac);
+        dep_test_check(t, (memcmp(mac, want.ptr, want.len) == 0) == expect_result(group, test), __FILE__, __LINE__,
+                       "tcId %d", (int)json_integer_value(json_object_get(test, "tcId")));
+    }
     dep_crypto_free(crypto);
     json_decref(root);
 }
@@ -261,9 +268,8 @@ static bool has_flag(const json_t *vector, const char *name)
     size_t i;
     json_t *flag;
 
-    json_array_foreach(json_object_get(vector, "flags"), i, flag)
-        if (strcmp(json_string_value(flag), name) == 0)
-            return true;
+    json_array_foreach(json_object_get(vector, "flags"), i,
+                       flag) if (strcmp(json_string_value(flag), name) == 0) return true;
     return false;
 }
 
@@ -282,18 +288,22 @@ DEP_TEST(A63_cctv_ed25519)
 
     struct dep_crypto *crypto = dep_crypto_new();
 
-    json_array_foreach(root, i, vector) {
+    json_array_foreach(root, i, vector)
+    {
         bool may_import = !has_flag(vector, "low_order_A") && !has_flag(vector, "non_canonical_A");
         bool may_verify = may_import && !has_flag(vector, "low_order_R") && !has_flag(vector, "non_canonical_R") &&
                           !has_flag(vector, "low_order_residue");
         struct dep_public_key *key = NULL;
         struct dep_res res = dep_public_key_new_ed25519(unhex(text_of(vector, "key"), &point), &key);
 
-        dep_test_check(t, dep_is_ok(res) == may_import, __FILE__, __LINE__, "import of %zu is %s", i, dep_err_name(res.err));
+        dep_test_check(t, dep_is_ok(res) == may_import, __FILE__, __LINE__, "import of %zu is %s", i,
+                       dep_err_name(res.err));
         if (!dep_is_ok(res))
             continue;
-        res = dep_verify(crypto, DEP_ALG_ED25519, key, dep_str_c(text_of(vector, "msg")), unhex(text_of(vector, "sig"), &sig));
-        dep_test_check(t, dep_is_ok(res) == may_verify, __FILE__, __LINE__, "vector %zu is %s", i, dep_err_name(res.err));
+        res = dep_verify(crypto, DEP_ALG_ED25519, key, dep_str_c(text_of(vector, "msg")),
+                         unhex(text_of(vector, "sig"), &sig));
+        dep_test_check(t, dep_is_ok(res) == may_verify, __FILE__, __LINE__, "vector %zu is %s", i,
+                       dep_err_name(res.err));
         accepted += dep_is_ok(res);
         dep_public_key_free(key);
     }
@@ -302,11 +312,14 @@ DEP_TEST(A63_cctv_ed25519)
     json_decref(root);
 }
 
-/* The twelve cases of "Taming the many EdDSAs", table 5. 0, 1, 10, 11: A of low order or not canonical; 2: R of low order;
- * 3: mixed orders that satisfy the equation without cofactor; 4, 5: only with it; 6, 7: S >= L; 8, 9: R not canonical. */
+/* The twelve cases of "Taming the many EdDSAs", table 5. 0, 1, 10, 11: A of low order or not canonical; 2: R of low
+ * order; 3: mixed orders that satisfy the equation without cofactor; 4, 5: only with it; 6, 7: S >= L; 8, 9: R not
+ * canonical. */
 DEP_TEST(A63_ed25519_speccheck)
 {
-    static const bool verdicts[] = { false, false, false, true, false, false, false, false, false, false, false, false };
+    static const bool verdicts[] = {
+        false, false, false, true, false, false, false, false, false, false, false, false
+    };
     json_t *root = load(t, "ed25519-speccheck/cases.json");
     struct bytes point, msg, sig;
     size_t i;
@@ -318,14 +331,16 @@ DEP_TEST(A63_ed25519_speccheck)
     struct dep_crypto *crypto = dep_crypto_new();
 
     DEP_CHECK(t, json_array_size(root) == DEP_COUNT(verdicts));
-    json_array_foreach(root, i, vector) {
+    json_array_foreach(root, i, vector)
+    {
         struct dep_public_key *key = NULL;
         struct dep_res res = dep_public_key_new_ed25519(unhex(text_of(vector, "pub_key"), &point), &key);
 
         if (dep_is_ok(res))
             res = dep_verify(crypto, DEP_ALG_ED25519, key, unhex(text_of(vector, "message"), &msg),
                              unhex(text_of(vector, "signature"), &sig));
-        dep_test_check(t, dep_is_ok(res) == verdicts[i], __FILE__, __LINE__, "case %zu is %s", i, dep_err_name(res.err));
+        dep_test_check(t, dep_is_ok(res) == verdicts[i], __FILE__, __LINE__, "case %zu is %s", i,
+                       dep_err_name(res.err));
         dep_public_key_free(key);
     }
     dep_crypto_free(crypto);

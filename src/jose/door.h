@@ -42,9 +42,12 @@ static inline void door_open(struct door *d, enum dep_alg alg)
 
     memset(d, 0, sizeof(*d));
     d->crypto = dep_crypto_new();
-    d->rules = (struct dep_jws_rules){ .bytes_max = DEP_JWS_BYTES_MAX, .algs = DEP_ALGS_ALL, .typs = door_typs, .typs_count = 1 };
+    d->rules = (struct dep_jws_rules){
+        .bytes_max = DEP_JWS_BYTES_MAX, .algs = DEP_ALGS_ALL, .typs = door_typs, .typs_count = 1
+    };
     dep_arena_init_debug(&d->arena, 16 << 20);
-    DEP_ASSERT(dep_is_ok(dep_private_key_new(alg, &d->key)) && dep_is_ok(dep_private_key_new(DEP_ALG_ES256, &d->stranger)));
+    DEP_ASSERT(dep_is_ok(dep_private_key_new(alg, &d->key)) &&
+               dep_is_ok(dep_private_key_new(DEP_ALG_ES256, &d->stranger)));
     dep_buf_init_arena(&buf, &d->arena, 4096);
     dep_json_begin(&writer, &buf);
     dep_json_open(&writer, '{');
@@ -75,7 +78,8 @@ static inline void door_input(struct door *d, struct dep_buf *buf, struct dep_st
 }
 
 /* header.payload.signature with a signature of choice. */
-static inline struct dep_str door_forge(struct door *d, struct dep_str header, struct dep_str payload, struct dep_str signature)
+static inline struct dep_str door_forge(struct door *d, struct dep_str header, struct dep_str payload,
+                                        struct dep_str signature)
 {
     struct dep_buf buf;
 
@@ -133,7 +137,8 @@ struct door_row {
 
 static inline void door_check(struct dep_test *t, struct dep_res res, enum dep_err err, const char *what)
 {
-    dep_test_check(t, res.err == err, __FILE__, __LINE__, "%.200s is %s, not %s", what, dep_err_name(res.err), dep_err_name(err));
+    dep_test_check(t, res.err == err, __FILE__, __LINE__, "%.200s is %s, not %s", what, dep_err_name(res.err),
+                   dep_err_name(err));
 }
 
 /* Tokens that differ in the header alone; the good one first. */

@@ -1,4 +1,5 @@
-/* Reading, importing and writing one JSON Web Key (RFC 7517, RFC 7518 section 6, RFC 8037) and its thumbprint (RFC 7638). */
+/* Reading, importing and writing one JSON Web Key (RFC 7517, RFC 7518 section 6, RFC 8037) and its thumbprint (RFC
+ * 7638). */
 #include "jose/jwk.h"
 
 #include <string.h>
@@ -190,7 +191,8 @@ struct dep_res dep_jwk_import(const void *source, struct dep_public_key **ret_ke
 }
 
 /* The members of the public half, without the brackets, in alphabetical order within each type. */
-static struct dep_res put_parts(struct dep_json_writer *writer, struct dep_arena *arena, const struct dep_private_key *key)
+static struct dep_res put_parts(struct dep_json_writer *writer, struct dep_arena *arena,
+                                const struct dep_private_key *key)
 {
     enum dep_kty kty = dep_alg_kty(dep_private_key_alg(key));
     struct dep_str x, y;
@@ -227,8 +229,8 @@ static struct dep_res put_parts(struct dep_json_writer *writer, struct dep_arena
     return DEP_FAIL(JWK_KTY);
 }
 
-struct dep_res dep_jwk_put_public(struct dep_json_writer *writer, struct dep_arena *arena, const struct dep_private_key *key,
-                                  struct dep_str kid)
+struct dep_res dep_jwk_put_public(struct dep_json_writer *writer, struct dep_arena *arena,
+                                  const struct dep_private_key *key, struct dep_str kid)
 {
     dep_json_open(writer, '{');
     DEP_TRY(put_parts(writer, arena, key));

@@ -14,10 +14,13 @@
 #define OKP_X "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"
 #define OKP_PARTS "\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"" OKP_X "\""
 /* rfc7638#3.1 */
-#define RSA_N                                                                                                             \
-    "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhM" \
-    "stn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5" \
-    "hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw"
+#define RSA_N                                                                                          \
+    "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_"          \
+    "BJECPebWKRXjBZCiFV4n3oknjhM"                                                                      \
+    "stn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_"                                    \
+    "FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5"                                            \
+    "hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-" \
+    "kEgU8awapJzKnqDKgw"
 #define RSA_PARTS "\"kty\":\"RSA\",\"n\":\"" RSA_N "\",\"e\":\"AQAB\""
 
 struct fixture {
@@ -82,8 +85,11 @@ DEP_TEST(thumbprints_of_the_rfcs)
     DEP_CHECK_STR(t, jwk.kid, "2011-04-29");
     DEP_CHECK_STR(t, jkt_of(&f, &jwk), "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs");
     /* Order of members, other members and escapes change nothing. */
-    DEP_CHECK_OK(t, read_jwk(&f, "{\"y\":\"" EC_Y "\",\"foo\":[1],\"x\":\"\\u006c8tFrhx-34tV3hRICRDY9zCkDlpBhF42UQUfWVAWBFs\","
-                                 "\"use\":\"sig\",\"crv\":\"P-256\",\"kty\":\"EC\"}", &jwk));
+    DEP_CHECK_OK(t,
+                 read_jwk(&f,
+                          "{\"y\":\"" EC_Y "\",\"foo\":[1],\"x\":\"\\u006c8tFrhx-34tV3hRICRDY9zCkDlpBhF42UQUfWVAWBFs\","
+                          "\"use\":\"sig\",\"crv\":\"P-256\",\"kty\":\"EC\"}",
+                          &jwk));
     DEP_CHECK_STR(t, jkt_of(&f, &jwk), "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I");
     end(&f);
 }
@@ -122,8 +128,8 @@ static void check_bad(struct dep_test *t, const struct bad_key *keys, size_t cou
     for (size_t i = 0; i < count; i++) {
         struct dep_res res = take(&f, keys[i].text);
 
-        dep_test_check(t, res.err == keys[i].err, __FILE__, __LINE__, "%s is %s, not %s", keys[i].text, dep_err_name(res.err),
-                       dep_err_name(keys[i].err));
+        dep_test_check(t, res.err == keys[i].err, __FILE__, __LINE__, "%s is %s, not %s", keys[i].text,
+                       dep_err_name(res.err), dep_err_name(keys[i].err));
     }
     end(&f);
 }
@@ -198,10 +204,14 @@ DEP_TEST(A63_low_order_and_non_canonical_jwk)
 {
     static const struct bad_key keys[] = {
         { "{" OKP_PARTS "}", DEP_ERR_NONE },
-        { "{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"}", DEP_ERR_CRYPTO_KEY },
-        { "{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"}", DEP_ERR_CRYPTO_KEY },
-        { "{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"7P_______________________________________38\"}", DEP_ERR_CRYPTO_KEY },
-        { "{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"7f________________________________________8\"}", DEP_ERR_CRYPTO_KEY },
+        { "{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"}",
+          DEP_ERR_CRYPTO_KEY },
+        { "{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"}",
+          DEP_ERR_CRYPTO_KEY },
+        { "{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"7P_______________________________________38\"}",
+          DEP_ERR_CRYPTO_KEY },
+        { "{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"7f________________________________________8\"}",
+          DEP_ERR_CRYPTO_KEY },
     };
 
     check_bad(t, keys, DEP_COUNT(keys));
@@ -235,7 +245,8 @@ DEP_TEST(own_keys_are_written_and_read_back)
         dep_json_begin(&writer, &buf);
         DEP_CHECK_OK(t, dep_jwk_put_public(&writer, &f.arena, key, DEP_STR_ABSENT));
         DEP_CHECK_OK(t, dep_json_parse(&f.arena, dep_buf_str(&buf), 8, &json));
-        DEP_CHECK(t, DEP_JSON_GET(json, "kid") == NULL && DEP_JSON_GET(json, "alg") == NULL && DEP_JSON_GET(json, "use") == NULL);
+        DEP_CHECK(t, DEP_JSON_GET(json, "kid") == NULL && DEP_JSON_GET(json, "alg") == NULL &&
+                         DEP_JSON_GET(json, "use") == NULL);
         DEP_CHECK(t, DEP_JSON_GET(json, "d") == NULL);
         dep_private_key_free(key);
     }
@@ -260,10 +271,13 @@ DEP_TEST(sets_pass_over_what_they_do_not_know)
     begin(&f);
     DEP_CHECK_OK(t, read_set(&f, "{\"keys\":[]}", &count));
     DEP_CHECK(t, count == 0);
-    DEP_CHECK_OK(t, read_set(&f, "{\"keys\":[{" EC_PARTS "},{\"kty\":\"AKP\",\"pub\":\"AA\"},{\"kty\":\"EC\",\"crv\":\"P-384\"},"
-                                 "{" RSA_PARTS ",\"use\":\"enc\"},{" RSA_PARTS ",\"alg\":\"RSA-OAEP\"},{" RSA_PARTS ",\"alg\":\"RS384\"},"
-                                 "{\"kty\":\"OKP\",\"crv\":\"X25519\",\"x\":\"" OKP_X "\"},{" OKP_PARTS ",\"kid\":\"b\"}],\"more\":1}",
-                             &count));
+    DEP_CHECK_OK(
+        t, read_set(
+               &f,
+               "{\"keys\":[{" EC_PARTS "},{\"kty\":\"AKP\",\"pub\":\"AA\"},{\"kty\":\"EC\",\"crv\":\"P-384\"},"
+               "{" RSA_PARTS ",\"use\":\"enc\"},{" RSA_PARTS ",\"alg\":\"RSA-OAEP\"},{" RSA_PARTS ",\"alg\":\"RS384\"},"
+               "{\"kty\":\"OKP\",\"crv\":\"X25519\",\"x\":\"" OKP_X "\"},{" OKP_PARTS ",\"kid\":\"b\"}],\"more\":1}",
+               &count));
     DEP_CHECK(t, count == 2);
     end(&f);
 }
@@ -276,17 +290,24 @@ DEP_TEST(A35_sets_are_refused_as_a_whole)
     begin(&f);
     DEP_CHECK_OK(t, read_set(&f, "{\"keys\":[{" EC_PARTS ",\"kid\":\"a\"},{" OKP_PARTS ",\"kid\":\"b\"}]}", &count));
     DEP_CHECK(t, count == 2);
-    DEP_CHECK_FAIL(t, read_set(&f, "{\"keys\":[{" EC_PARTS "},{\"kty\":\"oct\",\"k\":\"AAAA\"}]}", &count), JWK_PRIVATE);
+    DEP_CHECK_FAIL(t, read_set(&f, "{\"keys\":[{" EC_PARTS "},{\"kty\":\"oct\",\"k\":\"AAAA\"}]}", &count),
+                   JWK_PRIVATE);
     DEP_CHECK_FAIL(t, read_set(&f, "{\"keys\":[{" EC_PARTS "},{" RSA_PARTS ",\"d\":\"AA\"}]}", &count), JWK_PRIVATE);
-    DEP_CHECK_FAIL(t, read_set(&f, "{\"keys\":[{" EC_PARTS "},{" RSA_PARTS ",\"use\":\"enc\",\"d\":\"AA\"}]}", &count), JWK_PRIVATE);
+    DEP_CHECK_FAIL(t, read_set(&f, "{\"keys\":[{" EC_PARTS "},{" RSA_PARTS ",\"use\":\"enc\",\"d\":\"AA\"}]}", &count),
+                   JWK_PRIVATE);
     DEP_CHECK_FAIL(t, read_set(&f, "{\"keys\":[{" EC_PARTS ",\"kid\":\"a\"},{" OKP_PARTS ",\"kid\":\"a\"}]}", &count),
                    JWKS_DUPLICATE_KID);
     DEP_CHECK_FAIL(t, read_set(&f, "{\"keys\":[{" EC_PARTS "},{" RSA_PARTS ",\"alg\":\"ES256\"}]}", &count), JWK_ALG);
     DEP_CHECK_FAIL(t, read_set(&f, "{\"keys\":[{" EC_PARTS "},{" RSA_PARTS ",\"alg\":\"none\"}]}", &count), JWK_ALG);
-    DEP_CHECK_FAIL(t, read_set(&f, "{\"keys\":[{" EC_PARTS "},{\"kty\":\"RSA\",\"n\":\"" RSA_N "\",\"e\":\"Aw\"}]}", &count),
-                   CRYPTO_KEY_EXPONENT);
-    DEP_CHECK_FAIL(t, read_set(&f, "{\"keys\":[{" EC_PARTS "},{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"" EC_X "\",\"y\":\"" EC_X "\"}]}",
-                               &count), CRYPTO_KEY);
+    DEP_CHECK_FAIL(
+        t, read_set(&f, "{\"keys\":[{" EC_PARTS "},{\"kty\":\"RSA\",\"n\":\"" RSA_N "\",\"e\":\"Aw\"}]}", &count),
+        CRYPTO_KEY_EXPONENT);
+    DEP_CHECK_FAIL(t,
+                   read_set(&f,
+                            "{\"keys\":[{" EC_PARTS "},{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"" EC_X
+                            "\",\"y\":\"" EC_X "\"}]}",
+                            &count),
+                   CRYPTO_KEY);
     DEP_CHECK_FAIL(t, read_set(&f, "{\"keys\":[{" EC_PARTS "},7]}", &count), JWK_SYNTAX);
     DEP_CHECK_FAIL(t, read_set(&f, "{\"keys\":{}}", &count), JWKS_SYNTAX);
     DEP_CHECK_FAIL(t, read_set(&f, "{}", &count), JWKS_SYNTAX);
@@ -341,9 +362,12 @@ DEP_TEST(keys_are_found_by_kid_or_when_alone)
     struct fixture f;
 
     begin(&f);
-    DEP_CHECK_OK(t, dep_jwks_new(f.crypto, DEP_STR("{\"keys\":[{" EC_PARTS ",\"kid\":\"a\"},{" OKP_PARTS "},{" RSA_PARTS
-                                                   ",\"kid\":\"c\"},{" RSA_PARTS ",\"kid\":\"d\"}]}"), &jwks));
-    DEP_CHECK(t, jwks->keys[0].alg == DEP_ALG_ES256 && jwks->keys[1].alg == DEP_ALG_ED25519 && jwks->keys[2].alg == DEP_ALG_RS256);
+    DEP_CHECK_OK(t, dep_jwks_new(f.crypto,
+                                 DEP_STR("{\"keys\":[{" EC_PARTS ",\"kid\":\"a\"},{" OKP_PARTS "},{" RSA_PARTS
+                                         ",\"kid\":\"c\"},{" RSA_PARTS ",\"kid\":\"d\"}]}"),
+                                 &jwks));
+    DEP_CHECK(t, jwks->keys[0].alg == DEP_ALG_ES256 && jwks->keys[1].alg == DEP_ALG_ED25519 &&
+                     jwks->keys[2].alg == DEP_ALG_RS256);
     DEP_CHECK(t, dep_jwks_find(jwks, DEP_STR("a"), DEP_ALG_ES256) == &jwks->keys[0]);
     DEP_CHECK(t, dep_jwks_find(jwks, DEP_STR("d"), DEP_ALG_RS256) == &jwks->keys[3]);
     /* By kid alone: dep_jws_verify() then says that the algorithm is another. */

@@ -12,14 +12,9 @@ void dep_jwks_free(struct dep_jwks *jwks)
 {
     if (jwks == NULL)
         return;
-    for (size_t i = 0; i < jwks->count; i++) {
-        char *kid;
-
-        /* The set owns the text; only its readers see it as constant. */
-        memcpy(&kid, &jwks->keys[i].kid.ptr, sizeof(kid));
-        free(kid);
+    for (size_t i = 0; i < jwks->count; i++)
         dep_public_key_free(jwks->keys[i].key);
-    }
+    free(jwks->kids);
     free(jwks->keys);
     free(jwks);
 }
@@ -33,8 +28,8 @@ static enum dep_alg alg_of(const struct dep_jwk *jwk)
     return jwk->kty == DEP_KTY_ED25519 ? DEP_ALG_ED25519 : DEP_ALG_RS256;
 }
 
-/* Keys of kinds unknown here, and keys for encryption, may stand in a set (rfc7517#5). An alg that is known, but not for
- * this type of key, is an attack or a mistake, and refuses the set. */
+/* Keys of kinds unknown here, and keys for encryption, may stand in a set (rfc7517#5). An alg that is known, but not
+ * for this type of key, is an attack or a mistake, and refuses the set. */
 static bool may_pass_over(struct dep_res res, const struct dep_json *json)
 {
     struct dep_str name;
@@ -53,27 +48,26 @@ static bool has_kid(const struct dep_jwks *jwks, struct dep_str kid)
     return false;
 }
 
+/* All kids together are no longer than the text they come from. */
+static struct dep_str keep_kid(struct dep_jwks *jwks, struct dep_str kid)
+{
+    char *at = jwks->kids + jwks->kids_len;
+
+    if (dep_str_is_absent(kid))
+        return kid;
+    memcpy(at, kid.ptr, kid.len);
+    jwks->kids_len += kid.len;
+    return dep_str(at, kid.len);
+}
+
 static struct dep_res add_key(struct dep_jwks *jwks, const struct dep_jwk *jwk)
 {
     struct dep_jwks_key *key = &jwks->keys[jwks->count];
-    char *kid = NULL;
 
     if (has_kid(jwks, jwk->kid))
         return DEP_FAIL(JWKS_DUPLICATE_KID);
-    if (!dep_str_is_absent(jwk->kid)) {
-        kid = malloc(jwk->kid.len);
-        if (kid == NULL)
-            return DEP_FAIL(CRYPTO_LIBRARY);
-        memcpy(kid, jwk->kid.ptr, jwk->kid.len);
-    }
-
-    struct dep_res res = dep_jwk_import(jwk, &key->key);
-
-    if (!dep_is_ok(res)) {
-        free(kid);
-        return res;
-    }
-    key->kid = dep_str(kid, jwk->kid.len);
+    DEP_TRY(dep_jwk_import(jwk, &key->key));
+    key->kid = keep_kid(jwks, jwk->kid);
     key->alg = alg_of(jwk);
     memcpy(key->thumbprint, jwk->thumbprint, sizeof(key->thumbprint));
     jwks->count++;
@@ -109,7 +103,8 @@ static struct dep_res read_set(struct dep_arena *arena, struct dep_crypto *crypt
     if (keys->count > DEP_JWKS_KEYS_MAX)
         return DEP_FAIL(JWKS_TOO_MANY);
     jwks->keys = calloc(keys->count + 1, sizeof(*jwks->keys));
-    if (jwks->keys == NULL)
+    jwks->kids = malloc(text.len);
+    if (jwks->keys == NULL || jwks->kids == NULL)
         return DEP_FAIL(CRYPTO_LIBRARY);
     return add_all(arena, crypto, keys, jwks);
 }

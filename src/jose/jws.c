@@ -33,7 +33,8 @@ static struct dep_res split(struct dep_str token, struct dep_str *ret_header, st
 }
 
 /* rfc7515#4.1.9: a missing "application/" is implied; media types are compared without case. */
-static struct dep_res check_typ(const struct dep_json *header, const struct dep_jws_rules *rules, struct dep_str *ret_typ)
+static struct dep_res check_typ(const struct dep_json *header, const struct dep_jws_rules *rules,
+                                struct dep_str *ret_typ)
 {
     const struct dep_json *member = DEP_JSON_GET(header, "typ");
     const struct dep_str prefix = DEP_STR("application/");
@@ -137,7 +138,8 @@ struct dep_res dep_jws_verify(struct dep_crypto *crypto, const struct dep_jws *j
     return dep_verify(crypto, alg, key, jws->signing_input, jws->signature);
 }
 
-static void put_header(struct dep_buf *buf, enum dep_alg alg, struct dep_str typ, struct dep_str kid, struct dep_str jwk_json)
+static void put_header(struct dep_buf *buf, enum dep_alg alg, struct dep_str typ, struct dep_str kid,
+                       struct dep_str jwk_json)
 {
     struct dep_json_writer writer;
 

@@ -13,9 +13,9 @@
 DEP_TEST(A02_alg_none_in_any_spelling)
 {
     static const struct door_row rows[] = {
-        { HEADER_ALG("\"none\""), DEP_ERR_JWS_ALG },      { HEADER_ALG("\"None\""), DEP_ERR_JWS_ALG },
-        { HEADER_ALG("\"NONE\""), DEP_ERR_JWS_ALG },      { HEADER_ALG("\"nOnE\""), DEP_ERR_JWS_ALG },
-        { HEADER_ALG("\"none \""), DEP_ERR_JWS_ALG },     { HEADER_ALG("\"\\u006eone\""), DEP_ERR_JWS_ALG },
+        { HEADER_ALG("\"none\""), DEP_ERR_JWS_ALG },        { HEADER_ALG("\"None\""), DEP_ERR_JWS_ALG },
+        { HEADER_ALG("\"NONE\""), DEP_ERR_JWS_ALG },        { HEADER_ALG("\"nOnE\""), DEP_ERR_JWS_ALG },
+        { HEADER_ALG("\"none \""), DEP_ERR_JWS_ALG },       { HEADER_ALG("\"\\u006eone\""), DEP_ERR_JWS_ALG },
         { HEADER_ALG("\"\\u0045S256\""), DEP_ERR_NONE }, /* an escape names the same */
         { HEADER_ALG("\"unsupported\""), DEP_ERR_JWS_ALG },
     };
@@ -34,7 +34,8 @@ DEP_TEST(A03_alg_none_with_or_without_a_signature)
 
     DEP_CHECK_OK(t, door_pass(&d, good));
     DEP_CHECK(t, good.ptr[last] == '.');
-    DEP_CHECK_FAIL(t, door_pass(&d, door_forge(&d, DEP_STR(HEADER_ALG("\"none\"")), DEP_STR(DOOR_CLAIMS), DEP_STR(""))), JWS_ALG);
+    DEP_CHECK_FAIL(t, door_pass(&d, door_forge(&d, DEP_STR(HEADER_ALG("\"none\"")), DEP_STR(DOOR_CLAIMS), DEP_STR(""))),
+                   JWS_ALG);
     DEP_CHECK_FAIL(t, door_pass(&d, door_token(&d, HEADER_ALG("\"none\""), DOOR_CLAIMS)), JWS_ALG);
     DEP_CHECK_FAIL(t, door_pass(&d, dep_str_sub(good, 0, last)), JWS_SEGMENTS);
     DEP_CHECK_FAIL(t, door_pass(&d, dep_str_sub(good, 0, last + 1)), CRYPTO_SIGNATURE_SIZE);
@@ -74,15 +75,17 @@ static void check_mac(struct dep_test *t, struct door *d, struct dep_str secret)
 
         door_input(d, &buf, dep_str_c(headers[i]), DEP_STR(DOOR_CLAIMS));
         dep_hmac_sha256(d->crypto, dep_secret_of(secret), dep_buf_str(&buf), mac);
-        door_check(t,
-                   door_pass(d, door_forge(d, dep_str_c(headers[i]), DEP_STR(DOOR_CLAIMS), dep_str((char *)mac, sizeof(mac)))),
-                   i < 2 ? DEP_ERR_JWS_ALG : DEP_ERR_CRYPTO_SIGNATURE_SIZE, headers[i]);
+        door_check(
+            t,
+            door_pass(d, door_forge(d, dep_str_c(headers[i]), DEP_STR(DOOR_CLAIMS), dep_str((char *)mac, sizeof(mac)))),
+            i < 2 ? DEP_ERR_JWS_ALG : DEP_ERR_CRYPTO_SIGNATURE_SIZE, headers[i]);
     }
 }
 
 DEP_TEST(A05_hmac_with_the_public_key)
 {
-    static const char spki[] = "\x30\x59\x30\x13\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07\x03\x42\x00\x04";
+    static const char spki[] =
+        "\x30\x59\x30\x13\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07\x03\x42\x00\x04";
     struct dep_str x, y;
     struct dep_buf der, pem;
     struct door d;
@@ -161,7 +164,8 @@ DEP_TEST(A12_signatures_of_wrong_sizes_in_tokens)
     DEP_CHECK_OK(t, door_pass(&d, door_token(&d, DOOR_HEADER, DOOR_CLAIMS)));
     memset(bytes, 0xFF, sizeof(bytes));
     for (size_t i = 0; i < DEP_COUNT(lens); i++)
-        door_check(t, door_pass(&d, door_forge(&d, DEP_STR(DOOR_HEADER), DEP_STR(DOOR_CLAIMS), dep_str(bytes, lens[i]))),
+        door_check(t,
+                   door_pass(&d, door_forge(&d, DEP_STR(DOOR_HEADER), DEP_STR(DOOR_CLAIMS), dep_str(bytes, lens[i]))),
                    lens[i] < 16384 ? DEP_ERR_CRYPTO_SIGNATURE_SIZE : DEP_ERR_JWS_SIZE, "a signature");
     DEP_CHECK_FAIL(t, door_pass(&d, door_forge(&d, DEP_STR(DOOR_HEADER), DEP_STR(DOOR_CLAIMS), dep_str(bytes, 64))),
                    CRYPTO_SIGNATURE);
@@ -213,7 +217,8 @@ DEP_TEST(A17_segments_that_are_not_strict_base64url)
 
 DEP_TEST(A18_other_numbers_of_segments)
 {
-    static const char *const bad[] = { "", "a", ".", "..", "...", "a.", "a.b", ".a.b", "a..b", "a.b.c.d", "a.b.c.d.e", "a.b.c.d.e.f", ".b.c" };
+    static const char *const bad[] = { "",     "a",    ".",       "..",        "...",         "a.",  "a.b",
+                                       ".a.b", "a..b", "a.b.c.d", "a.b.c.d.e", "a.b.c.d.e.f", ".b.c" };
     struct dep_buf buf;
     struct door d;
 
@@ -266,13 +271,17 @@ DEP_TEST(A22_A23_encrypted_tokens)
     DEP_CHECK_OK(t, door_pass(&d, door_token(&d, DOOR_HEADER, DOOR_CLAIMS)));
 
     struct dep_buf jwe;
-    struct dep_str header = DEP_STR("{\"alg\":\"PBES2-HS256+A128KW\",\"enc\":\"A128GCM\",\"p2c\":2147483647,\"p2s\":\"AAAA\"}");
+    struct dep_str header =
+        DEP_STR("{\"alg\":\"PBES2-HS256+A128KW\",\"enc\":\"A128GCM\",\"p2c\":2147483647,\"p2s\":\"AAAA\"}");
 
     door_input(&d, &jwe, header, DEP_STR("key"));
     dep_buf_put_c(&jwe, ".AAAA.AAAA.AAAA");
     DEP_CHECK_FAIL(t, door_pass(&d, dep_buf_str(&jwe)), JWS_SEGMENTS);
-    DEP_CHECK_FAIL(t, door_pass(&d, door_token(&d, "{\"alg\":\"PBES2-HS256+A128KW\",\"typ\":\"at+jwt\",\"p2c\":2147483647}", DOOR_CLAIMS)),
-                   JWS_ALG);
+    DEP_CHECK_FAIL(
+        t,
+        door_pass(
+            &d, door_token(&d, "{\"alg\":\"PBES2-HS256+A128KW\",\"typ\":\"at+jwt\",\"p2c\":2147483647}", DOOR_CLAIMS)),
+        JWS_ALG);
     /* zip means nothing in a JWS: the payload is taken as it is, and deflated claims are no JSON. */
     DEP_CHECK_FAIL(t, door_pass(&d, door_token(&d, HEADER_WITH("\"zip\":\"DEF\""), "\x78\x9c\xab\x56\x4a")), JSON_UTF8);
     door_close(&d);
@@ -318,7 +327,8 @@ DEP_TEST(A25_a_key_in_the_header)
 
     DEP_CHECK_OK(t, door_pass(&d, door_token(&d, DOOR_HEADER, DOOR_CLAIMS)));
     DEP_CHECK_FAIL(t, door_pass(&d, token), JWS_HEADER_KEY);
-    DEP_CHECK_FAIL(t, door_pass(&d, door_sign(&d, d.stranger, DEP_STR(DOOR_HEADER), DEP_STR(DOOR_CLAIMS))), CRYPTO_SIGNATURE);
+    DEP_CHECK_FAIL(t, door_pass(&d, door_sign(&d, d.stranger, DEP_STR(DOOR_HEADER), DEP_STR(DOOR_CLAIMS))),
+                   CRYPTO_SIGNATURE);
     /* Where a jwk is required, as in DPoP proofs, it is given, and its key verifies. */
     d.rules.takes_jwk = true;
     DEP_CHECK_OK(t, dep_jws_parse(&d.arena, token, &d.rules, &jws));
@@ -329,8 +339,12 @@ DEP_TEST(A25_a_key_in_the_header)
     DEP_CHECK_FAIL(t, dep_jws_verify(d.crypto, &jws, DEP_ALG_ED25519, key), JWS_KEY_ALG);
     DEP_CHECK_FAIL(t, dep_jws_verify(d.crypto, &jws, DEP_ALG_NONE, key), JWS_KEY_ALG);
     DEP_CHECK_FAIL(t, door_pass(&d, door_token(&d, DOOR_HEADER, DOOR_CLAIMS)), JWS_HEADER);
-    DEP_CHECK_FAIL(t, door_pass(&d, door_sign(&d, d.key, with_member(&d, "jwk", DEP_STR("null")), DEP_STR(DOOR_CLAIMS))), JWS_HEADER);
-    DEP_CHECK_FAIL(t, door_pass(&d, door_sign(&d, d.key, with_member(&d, "jwk", DEP_STR("\"x\"")), DEP_STR(DOOR_CLAIMS))), JWS_HEADER);
+    DEP_CHECK_FAIL(t,
+                   door_pass(&d, door_sign(&d, d.key, with_member(&d, "jwk", DEP_STR("null")), DEP_STR(DOOR_CLAIMS))),
+                   JWS_HEADER);
+    DEP_CHECK_FAIL(t,
+                   door_pass(&d, door_sign(&d, d.key, with_member(&d, "jwk", DEP_STR("\"x\"")), DEP_STR(DOOR_CLAIMS))),
+                   JWS_HEADER);
     dep_public_key_free(key);
     door_close(&d);
 }
@@ -391,10 +405,14 @@ DEP_TEST(A30_kid_that_is_no_plain_text)
     memset(kid, 'k', sizeof(kid));
     kid[0] = kid[257] = '"';
     door_open(&d, DEP_ALG_ES256);
-    DEP_CHECK_FAIL(t, door_pass(&d, door_sign(&d, d.key, with_member(&d, "kid", dep_str(kid, 258)), DEP_STR(DOOR_CLAIMS))), JWS_KID);
+    DEP_CHECK_FAIL(t,
+                   door_pass(&d, door_sign(&d, d.key, with_member(&d, "kid", dep_str(kid, 258)), DEP_STR(DOOR_CLAIMS))),
+                   JWS_KID);
     kid[257] = 'k';
     kid[258] = '"';
-    DEP_CHECK_FAIL(t, door_pass(&d, door_sign(&d, d.key, with_member(&d, "kid", dep_str(kid, 259)), DEP_STR(DOOR_CLAIMS))), JWS_HEADER);
+    DEP_CHECK_FAIL(t,
+                   door_pass(&d, door_sign(&d, d.key, with_member(&d, "kid", dep_str(kid, 259)), DEP_STR(DOOR_CLAIMS))),
+                   JWS_HEADER);
     DEP_CHECK_FAIL(t, door_pass(&d, door_sign(&d, d.key, dep_str(kid, sizeof(kid)), DEP_STR(DOOR_CLAIMS))), JWS_SIZE);
     door_close(&d);
 }
@@ -473,14 +491,17 @@ DEP_TEST(each_algorithm_signs_tokens_that_pass)
         door_open(&d, algs[i]);
         dep_buf_init_arena(&buf, &d.arena, 2048);
         dep_buf_put_c(&buf, "Bearer ");
-        DEP_CHECK_OK(t, dep_jws_sign(d.crypto, d.key, DEP_STR("at+jwt"), DEP_STR("k1"), DEP_STR_ABSENT, DEP_STR(DOOR_CLAIMS), &buf));
+        DEP_CHECK_OK(t, dep_jws_sign(d.crypto, d.key, DEP_STR("at+jwt"), DEP_STR("k1"), DEP_STR_ABSENT,
+                                     DEP_STR(DOOR_CLAIMS), &buf));
         DEP_CHECK_OK(t, door_pass(&d, dep_str_sub(dep_buf_str(&buf), 7, buf.len)));
         /* Every size that is too small is a result. */
         for (size_t max = 0; max < buf.len - 7; max += 16) {
             struct dep_buf small;
 
             dep_buf_init_arena(&small, &d.arena, max);
-            DEP_CHECK_FAIL(t, dep_jws_sign(d.crypto, d.key, DEP_STR("at+jwt"), DEP_STR("k1"), DEP_STR_ABSENT, DEP_STR(DOOR_CLAIMS), &small),
+            DEP_CHECK_FAIL(t,
+                           dep_jws_sign(d.crypto, d.key, DEP_STR("at+jwt"), DEP_STR("k1"), DEP_STR_ABSENT,
+                                        DEP_STR(DOOR_CLAIMS), &small),
                            BUF_FULL);
         }
         door_close(&d);
@@ -496,7 +517,8 @@ DEP_TEST(a_header_is_escaped_and_bounded)
 
     door_open(&d, DEP_ALG_ES256);
     dep_buf_init_arena(&buf, &d.arena, 4096);
-    DEP_CHECK_OK(t, dep_jws_sign(d.crypto, d.key, DEP_STR("at+jwt"), DEP_STR("a\"b\\c"), door_jwk(&d, d.key), DEP_STR("{}"), &buf));
+    DEP_CHECK_OK(t, dep_jws_sign(d.crypto, d.key, DEP_STR("at+jwt"), DEP_STR("a\"b\\c"), door_jwk(&d, d.key),
+                                 DEP_STR("{}"), &buf));
     d.rules.takes_jwk = true;
     DEP_CHECK_OK(t, dep_jws_parse(&d.arena, dep_buf_str(&buf), &d.rules, &jws));
     DEP_CHECK_STR(t, jws.kid, "a\"b\\c");
@@ -505,7 +527,9 @@ DEP_TEST(a_header_is_escaped_and_bounded)
     DEP_CHECK(t, jws.header->count == 4 && jws.jwk != NULL && jws.signature.len == 64);
     memset(big, 'k', sizeof(big));
     buf.len = 0;
-    DEP_CHECK_FAIL(t, dep_jws_sign(d.crypto, d.key, DEP_STR("at+jwt"), dep_str(big, sizeof(big)), DEP_STR_ABSENT, DEP_STR("{}"), &buf),
+    DEP_CHECK_FAIL(t,
+                   dep_jws_sign(d.crypto, d.key, DEP_STR("at+jwt"), dep_str(big, sizeof(big)), DEP_STR_ABSENT,
+                                DEP_STR("{}"), &buf),
                    BUF_FULL);
     door_close(&d);
 }

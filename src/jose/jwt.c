@@ -25,8 +25,8 @@ static struct dep_res read_time(const struct dep_json *claims, struct dep_str na
     return dep_is_ok(dep_json_time(member, ret_time)) ? DEP_OK : DEP_FAIL(JWT_MISSING);
 }
 
-struct dep_res dep_jwt_times(const struct dep_json *claims, int64_t now, int64_t skew_s, int64_t lifetime_max_s, bool needs_iat,
-                             struct dep_jwt_times *ret_times)
+struct dep_res dep_jwt_times(const struct dep_json *claims, int64_t now, int64_t skew_s, int64_t lifetime_max_s,
+                             bool needs_iat, struct dep_jwt_times *ret_times)
 {
     struct dep_jwt_times times;
     int64_t nbf;
@@ -45,7 +45,8 @@ struct dep_res dep_jwt_times(const struct dep_json *claims, int64_t now, int64_t
 }
 
 /* Checks the form of aud (rfc7519#4.1.3) as a whole before anything is compared, and finds the audience in it. */
-static struct dep_res search_aud(const struct dep_json *claims, struct dep_str audience, bool *ret_has, size_t *ret_count)
+static struct dep_res search_aud(const struct dep_json *claims, struct dep_str audience, bool *ret_has,
+                                 size_t *ret_count)
 {
     const struct dep_json *aud = DEP_JSON_GET(claims, "aud");
     struct dep_str value;

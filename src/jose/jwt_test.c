@@ -113,7 +113,8 @@ DEP_TEST(A46_exp_of_a_wrong_type)
     door_claims(t, rows, DEP_COUNT(rows));
 }
 
-/* The boundaries, with now = 1700000000 and a skew of 30: good while now < exp + skew; nbf and iat at most skew ahead. */
+/* The boundaries, with now = 1700000000 and a skew of 30: good while now < exp + skew; nbf and iat at most skew
+ * ahead. */
 DEP_TEST(A47_boundaries)
 {
     static const struct door_row rows[] = {
@@ -135,7 +136,8 @@ DEP_TEST(A47_boundaries)
     door_claims(t, rows, DEP_COUNT(rows));
 }
 
-static struct dep_res times_of(const char *text, int64_t lifetime_max_s, bool needs_iat, struct dep_jwt_times *ret_times)
+static struct dep_res times_of(const char *text, int64_t lifetime_max_s, bool needs_iat,
+                               struct dep_jwt_times *ret_times)
 {
     struct dep_arena arena;
     struct dep_json *claims;
@@ -185,11 +187,16 @@ DEP_TEST(A48_aud_of_a_wrong_form)
 DEP_TEST(A49_aud_that_is_nearly_ours)
 {
     static const struct door_row rows[] = {
-        { CLAIMS_AUD("\"https://rs1/\""), DEP_ERR_NONE },        { CLAIMS_AUD("\"https://rs1\""), DEP_ERR_JWT_AUD },
-        { CLAIMS_AUD("\"https://rs1/x\""), DEP_ERR_JWT_AUD },    { CLAIMS_AUD("\"https://RS1/\""), DEP_ERR_JWT_AUD },
-        { CLAIMS_AUD("\"https://rs1.evil/\""), DEP_ERR_JWT_AUD }, { CLAIMS_AUD("\"https://rs1/ \""), DEP_ERR_JWT_AUD },
-        { CLAIMS_AUD("\"xhttps://rs1/\""), DEP_ERR_JWT_AUD },    { CLAIMS_AUD("\"https://rs%31/\""), DEP_ERR_JWT_AUD },
-        { CLAIMS_AUD("\"https://rs1:443/\""), DEP_ERR_JWT_AUD }, { CLAIMS_AUD("\"http://rs1/\""), DEP_ERR_JWT_AUD },
+        { CLAIMS_AUD("\"https://rs1/\""), DEP_ERR_NONE },
+        { CLAIMS_AUD("\"https://rs1\""), DEP_ERR_JWT_AUD },
+        { CLAIMS_AUD("\"https://rs1/x\""), DEP_ERR_JWT_AUD },
+        { CLAIMS_AUD("\"https://RS1/\""), DEP_ERR_JWT_AUD },
+        { CLAIMS_AUD("\"https://rs1.evil/\""), DEP_ERR_JWT_AUD },
+        { CLAIMS_AUD("\"https://rs1/ \""), DEP_ERR_JWT_AUD },
+        { CLAIMS_AUD("\"xhttps://rs1/\""), DEP_ERR_JWT_AUD },
+        { CLAIMS_AUD("\"https://rs%31/\""), DEP_ERR_JWT_AUD },
+        { CLAIMS_AUD("\"https://rs1:443/\""), DEP_ERR_JWT_AUD },
+        { CLAIMS_AUD("\"http://rs1/\""), DEP_ERR_JWT_AUD },
         { CLAIMS_AUD("[\"https://rs1\",\"https://rs1//\"]"), DEP_ERR_JWT_AUD },
     };
 
@@ -256,8 +263,10 @@ static void *nest(void *argument)
             dep_buf_init_arena(&buf, &d.arena, 6 * depths[i]);
             for (size_t n = 0; n < (opens[k] == '{' && depths[i] == 12000 ? 2000 : depths[i]); n++)
                 dep_buf_put_c(&buf, opens[k] == '[' ? "[" : "{\"a\":");
-            door_check(t, door_pass(&d, door_sign(&d, d.key, DEP_STR(DOOR_HEADER), dep_buf_str(&buf))), err, "nested claims");
-            door_check(t, door_pass(&d, door_sign(&d, d.key, dep_buf_str(&buf), DEP_STR(DOOR_CLAIMS))), err, "nested header");
+            door_check(t, door_pass(&d, door_sign(&d, d.key, DEP_STR(DOOR_HEADER), dep_buf_str(&buf))), err,
+                       "nested claims");
+            door_check(t, door_pass(&d, door_sign(&d, d.key, dep_buf_str(&buf), DEP_STR(DOOR_CLAIMS))), err,
+                       "nested header");
         }
     door_close(&d);
     return NULL;
@@ -273,7 +282,8 @@ DEP_TEST(A53_deep_nesting_on_a_small_stack)
     (void)pthread_attr_destroy(&attributes);
 }
 
-static struct dep_str claims_around(struct door *d, const char *start, const char *filling, size_t times, const char *end)
+static struct dep_str claims_around(struct door *d, const char *start, const char *filling, size_t times,
+                                    const char *end)
 {
     struct dep_buf buf;
 

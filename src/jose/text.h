@@ -6,8 +6,8 @@
 
 #define DEP_KID_BYTES_MAX 256u
 
-/* Reads a kid: absent when there is none (true); false when it is no string, empty, longer than DEP_KID_BYTES_MAX, or has
- * control or bidirectional characters (attack case A30). */
+/* Reads a kid: absent when there is none (true); false when it is no string, empty, longer than DEP_KID_BYTES_MAX,
+ * or has control or bidirectional characters (attack case A30). */
 bool dep_jose_kid(const struct dep_json *object, struct dep_str *ret_kid);
 
 #endif

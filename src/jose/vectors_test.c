@@ -1,5 +1,5 @@
-/* Public vectors: the RFCs' own examples, the JOSE cookbook (RFC 7520, RFC 7797, RFC 8037) and Wycheproof. They stand in a folder
- * of their own; without it the rows are skipped. */
+/* Public vectors: the RFCs' own examples, the JOSE cookbook (RFC 7520, RFC 7797, RFC 8037) and Wycheproof. They
+ * stand in a folder of their own; without it the rows are skipped. */
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +10,10 @@
 #include "test/unit.h"
 
 static const struct dep_str typs[] = {
-    DEP_STR_INIT("JWT"), DEP_STR_INIT("dpop+jwt"), DEP_STR_INIT("at+jwt"), DEP_STR_INIT("oauth-client-attestation-pop+jwt"),
+    DEP_STR_INIT("JWT"),
+    DEP_STR_INIT("dpop+jwt"),
+    DEP_STR_INIT("at+jwt"),
+    DEP_STR_INIT("oauth-client-attestation-pop+jwt"),
 };
 
 struct fixture {
@@ -47,7 +50,10 @@ static void begin(struct fixture *f)
 {
     f->crypto = dep_crypto_new();
     dep_arena_init_debug(&f->arena, 4 << 20);
-    f->rules = (struct dep_jws_rules){ .bytes_max = DEP_JWS_BYTES_MAX, .algs = DEP_ALGS_ALL, .typs = typs, .typs_count = DEP_COUNT(typs),
+    f->rules = (struct dep_jws_rules){ .bytes_max = DEP_JWS_BYTES_MAX,
+                                       .algs = DEP_ALGS_ALL,
+                                       .typs = typs,
+                                       .typs_count = DEP_COUNT(typs),
                                        .may_lack_typ = true };
 }
 
@@ -106,9 +112,7 @@ static const json_t *find_id(const json_t *vectors, const char *id)
     size_t i;
     json_t *vector;
 
-    json_array_foreach(vectors, i, vector)
-        if (strcmp(text_of(vector, "id"), id) == 0)
-            return vector;
+    json_array_foreach(vectors, i, vector) if (strcmp(text_of(vector, "id"), id) == 0) return vector;
     return NULL;
 }
 
@@ -188,8 +192,8 @@ DEP_TEST(tokens_of_the_rfcs)
             res = verify(&f, key, text_of(vector, "jws"));
             json_decref(key);
         }
-        dep_test_check(t, res.err == rfc_rows[i].err, __FILE__, __LINE__, "%s is %s, not %s", rfc_rows[i].id, dep_err_name(res.err),
-                       dep_err_name(rfc_rows[i].err));
+        dep_test_check(t, res.err == rfc_rows[i].err, __FILE__, __LINE__, "%s is %s, not %s", rfc_rows[i].id,
+                       dep_err_name(res.err), dep_err_name(rfc_rows[i].err));
     }
     end(&f);
     json_decref(root);
@@ -208,14 +212,17 @@ DEP_TEST(thumbprints_of_the_rfcs)
     if (root == NULL)
         return;
     begin(&f);
-    json_array_foreach(json_object_get(root, "vectors"), i, vector) {
-        const json_t *jwk = json_object_get(vector, "jwk") != NULL ? json_object_get(vector, "jwk") : json_object_get(vector, "public_jwk");
+    json_array_foreach(json_object_get(root, "vectors"), i, vector)
+    {
+        const json_t *jwk = json_object_get(vector, "jwk") != NULL ? json_object_get(vector, "jwk")
+                                                                   : json_object_get(vector, "public_jwk");
         const char *want = "";
 
         for (size_t m = 0; m < DEP_COUNT(members); m++)
             if (*text_of(vector, members[m]) != '\0')
                 want = text_of(vector, members[m]);
-        if (jwk == NULL || *want == '\0' || strcmp(text_of(jwk, "kty"), "oct") == 0 || strcmp(text_of(jwk, "crv"), "P-521") == 0)
+        if (jwk == NULL || *want == '\0' || strcmp(text_of(jwk, "kty"), "oct") == 0 ||
+            strcmp(text_of(jwk, "crv"), "P-521") == 0)
             continue;
 
         json_t *key = public_of(jwk);
@@ -293,8 +300,8 @@ DEP_TEST(tokens_of_the_cookbook)
         const json_t *output = json_object_get(root, "output");
         struct dep_res res = verify(&f, key, text_of(output, "compact"));
 
-        dep_test_check(t, res.err == cookbook_rows[i].err, __FILE__, __LINE__, "%s is %s, not %s", cookbook_rows[i].file,
-                       dep_err_name(res.err), dep_err_name(cookbook_rows[i].err));
+        dep_test_check(t, res.err == cookbook_rows[i].err, __FILE__, __LINE__, "%s is %s, not %s",
+                       cookbook_rows[i].file, dep_err_name(res.err), dep_err_name(cookbook_rows[i].err));
         if (json_object_get(output, "json") != NULL)
             refuse_json(t, &f, json_object_get(output, "json"));
         if (json_object_get(output, "json_flat") != NULL)
@@ -367,15 +374,18 @@ static void run_wycheproof(struct dep_test *t, const char *file)
     if (root == NULL)
         return;
     begin(&f);
-    json_array_foreach(json_object_get(root, "testGroups"), i, group) {
-        json_t *key = json_object_get(group, "public") != NULL ? json_object_get(group, "public") : json_object_get(group, "private");
+    json_array_foreach(json_object_get(root, "testGroups"), i, group)
+    {
+        json_t *key = json_object_get(group, "public") != NULL ? json_object_get(group, "public")
+                                                               : json_object_get(group, "private");
 
-        json_array_foreach(json_object_get(group, "tests"), j, test) {
+        json_array_foreach(json_object_get(group, "tests"), j, test)
+        {
             struct dep_res res = verify(&f, key, text_of(test, "jws"));
 
             dep_test_check(t, is_expected(file, test, res), __FILE__, __LINE__, "%s tcId %d (%s, %s, %s) is %s", file,
-                           (int)json_integer_value(json_object_get(test, "tcId")), text_of(test, "result"), text_of(group, "comment"),
-                           text_of(test, "comment"), dep_err_name(res.err));
+                           (int)json_integer_value(json_object_get(test, "tcId")), text_of(test, "result"),
+                           text_of(group, "comment"), text_of(test, "comment"), dep_err_name(res.err));
         }
         dep_arena_reset(&f.arena);
     }
