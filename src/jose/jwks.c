@@ -74,19 +74,15 @@ static struct dep_res add_key(struct dep_jwks *jwks, const struct dep_jwk *jwk)
     return DEP_OK;
 }
 
-static struct dep_res add_all(struct dep_arena *arena, struct dep_crypto *crypto, const struct dep_json *keys,
+static struct dep_res add_one(struct dep_arena *arena, struct dep_crypto *crypto, const struct dep_json *json,
                               struct dep_jwks *jwks)
 {
-    for (const struct dep_json *json = keys->child; json != NULL; json = json->next) {
-        struct dep_jwk jwk;
-        struct dep_res res = dep_jwk_read(arena, crypto, json, &jwk);
+    struct dep_jwk jwk;
+    struct dep_res res = dep_jwk_read(arena, crypto, json, &jwk);
 
-        if (may_pass_over(res, json))
-            continue;
-        DEP_TRY(res);
-        DEP_TRY(add_key(jwks, &jwk));
-    }
-    return DEP_OK;
+    if (dep_is_ok(res))
+        return add_key(jwks, &jwk);
+    return may_pass_over(res, json) ? DEP_OK : res;
 }
 
 static struct dep_res read_set(struct dep_arena *arena, struct dep_crypto *crypto, struct dep_str text,
@@ -106,7 +102,9 @@ static struct dep_res read_set(struct dep_arena *arena, struct dep_crypto *crypt
     jwks->kids = malloc(text.len);
     if (jwks->keys == NULL || jwks->kids == NULL)
         return DEP_FAIL(CRYPTO_LIBRARY);
-    return add_all(arena, crypto, keys, jwks);
+    for (const struct dep_json *one = keys->child; one != NULL; one = one->next)
+        DEP_TRY(add_one(arena, crypto, one, jwks));
+    return DEP_OK;
 }
 
 struct dep_res dep_jwks_new(struct dep_crypto *crypto, struct dep_str text, struct dep_jwks **ret_jwks)
