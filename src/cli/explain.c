@@ -102,7 +102,7 @@ static int put_and_free(struct dep_cli *cli, json_t *object)
 static int explain_code(struct dep_cli *cli, const char *word)
 {
     static const struct dep_column_spec columns[] = { { "CODE", "code" }, { "STATUS", "status" }, { "TEXT", "text" } };
-    enum dep_err reason = dep_err_by_name(upper(cli, word));
+    enum dep_err reason = dep_err_by_name(word);
     int64_t exit;
     json_t *items;
 
@@ -115,6 +115,9 @@ static int explain_code(struct dep_cli *cli, const char *word)
         if (strcmp(dep_check_info(i).name, word) == 0)
             return put_and_free(cli, check_json(dep_check_info(i)));
     }
+    reason = dep_err_by_name(upper(cli, word));
+    if (reason != DEP_ERR_COUNT)
+        return put_and_free(cli, reason_json(reason));
     items = reasons_of_error(word);
     if (json_array_size(items) == 0) {
         json_decref(items);

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/url.h"
 #include "cli/out.h"
 
 #define ADMIN_ORIGIN "http://localhost"
@@ -102,12 +103,6 @@ static int unreachable(struct dep_cli *cli, const struct dep_cli_request *reques
     struct stat status;
     enum dep_exit exit = res.err == DEP_ERR_NET_FETCH_SIZE ? DEP_EXIT_GENERAL : DEP_EXIT_UNAVAILABLE;
 
-    if (res.err == DEP_ERR_NET_FETCH_ADDRESS) {
-        dep_cli_fail(cli, DEP_EXIT_USAGE, "NET_FETCH_ADDRESS", "%.*s: plain http is used on loopback only",
-                     DEP_STR_ARG(request->url));
-        dep_cli_suggest(cli, "use the https address of the server");
-        return DEP_EXIT_USAGE;
-    }
     if (!dep_str_is_absent(request->unix_socket)) {
         dep_cli_fail(cli, exit, dep_err_name(res.err), "nobody answers at the admin socket %.*s: %s",
                      DEP_STR_ARG(request->unix_socket),
@@ -119,6 +114,23 @@ static int unreachable(struct dep_cli *cli, const struct dep_cli_request *reques
     dep_cli_fail(cli, exit, dep_err_name(res.err), "%.*s: %s", DEP_STR_ARG(request->url), dep_err_text(res.err));
     dep_cli_suggest(cli, "check that the server runs and that --url or DEPUTY_URL names it (now %s)", cli->url);
     return (int)exit;
+}
+
+/* Secrets and tokens go over TLS, or stay on the machine. */
+static int check_scheme(struct dep_cli *cli, const struct dep_cli_request *request)
+{
+    struct dep_url url;
+
+    if (!dep_str_is_absent(request->unix_socket))
+        return DEP_EXIT_OK;
+    if (!dep_is_ok(dep_url_parse(request->url, &url)))
+        return dep_cli_fail(cli, DEP_EXIT_USAGE, "bad_url", "'%.*s' is no URL", DEP_STR_ARG(request->url));
+    if (dep_str_eq_nocase(url.scheme, DEP_STR("https")) || dep_url_is_loopback(&url))
+        return DEP_EXIT_OK;
+    dep_cli_fail(cli, DEP_EXIT_USAGE, "plain_http", "%.*s: plain http is used on loopback only; nothing was sent",
+                 DEP_STR_ARG(request->url));
+    dep_cli_suggest(cli, "use the https address of the server");
+    return DEP_EXIT_USAGE;
 }
 
 /* Copies the answer into the arena, so that the fetcher and its memory can go. */
@@ -154,11 +166,15 @@ int dep_cli_send(struct dep_cli *cli, const struct dep_cli_request *request, str
         .headers_count = request->headers_count,
         .body = request->body,
     };
-    struct dep_fetcher *fetcher = dep_fetcher_new(-1);
+    struct dep_fetcher *fetcher;
     struct dep_fetch_answer answer = { 0 };
     bool is_kept;
     struct dep_res res;
+    int code = check_scheme(cli, request);
 
+    if (code != DEP_EXIT_OK)
+        return code;
+    fetcher = dep_fetcher_new(-1);
     if (fetcher == NULL)
         return dep_cli_fail(cli, DEP_EXIT_GENERAL, "NET_FETCH", "the HTTP library cannot be initialised");
     res = dep_fetch(fetcher, &policy, &fetch, &answer);
