@@ -3,6 +3,7 @@
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/rsa.h>
+#include <pthread.h>
 #include <string.h>
 
 #include "crypto/crypto.h"
@@ -301,6 +302,49 @@ DEP_TEST(a_freed_keys_address_may_be_used_again)
     dep_crypto_free(crypto);
 }
 
+struct shared {
+    const struct dep_private_key *key;
+    const struct dep_public_key *public_key;
+    unsigned good;
+};
+
+static void *sign_and_verify(void *argument)
+{
+    struct dep_crypto *crypto = dep_crypto_new();
+    struct shared *shared = argument;
+
+    for (unsigned i = 0; i < 50; i++) {
+        unsigned char signature[DEP_SIGNATURE_MAX];
+        size_t len = 0;
+        enum dep_alg alg = dep_private_key_alg(shared->key);
+
+        if (dep_is_ok(dep_sign(crypto, shared->key, DEP_STR("data"), signature, &len)) &&
+            dep_is_ok(dep_verify(crypto, alg, shared->public_key, DEP_STR("data"), dep_str((char *)signature, len))))
+            shared->good++;
+    }
+    dep_crypto_free(crypto);
+    return NULL;
+}
+
+/* One handle for each thread, one key for all: TSan sees what they share. */
+DEP_TEST(keys_are_shared_by_threads)
+{
+    for (size_t i = 0; i < DEP_COUNT(all_algs); i++) {
+        pthread_t threads[4];
+        struct shared shared[4];
+        struct fixture f;
+
+        begin(t, &f, all_algs[i]);
+        for (size_t n = 0; n < DEP_COUNT(threads); n++) {
+            shared[n] = (struct shared){ .key = f.key, .public_key = f.public_key };
+            DEP_CHECK(t, pthread_create(&threads[n], NULL, sign_and_verify, &shared[n]) == 0);
+        }
+        for (size_t n = 0; n < DEP_COUNT(threads); n++)
+            DEP_CHECK(t, pthread_join(threads[n], NULL) == 0 && shared[n].good == 50);
+        end(&f);
+    }
+}
+
 /* rfc8032#7.1, the second test: the seed and what it signs. */
 DEP_TEST(ed25519_of_rfc8032)
 {
@@ -338,6 +382,7 @@ int main(void)
         DEP_ROW(A14_rs256_padding_variants),
         DEP_ROW(A60_a_bad_signature_leaves_nothing_behind),
         DEP_ROW(a_freed_keys_address_may_be_used_again),
+        DEP_ROW(keys_are_shared_by_threads),
         DEP_ROW(ed25519_of_rfc8032),
     };
 
