@@ -146,6 +146,6 @@ struct dep_res dep_answer_build(struct dep_ctx *c)
     case DEP_COLUMNS:
         break;
     }
-    DEP_ASSERT(!"a column without an answer");
+    DEP_ASSERT(false && "a column without an answer");
     return DEP_FAIL(GRANT_UNSUPPORTED);
 }

@@ -163,6 +163,8 @@ static struct dep_res check_assertion_claims(struct dep_ctx *c)
         return DEP_FAIL(CLIENT_ASSERTION_SUBJECT);
     DEP_TRY(dep_jwt_aud_is(claims, c->policy->issuer)); /* rfc7523bis#4: the issuer alone */
     DEP_TRY(dep_jwt_times(claims, c->now, c->policy->skew_s, lifetime_s, false, &times));
+    if (times.iat >= 0 && times.exp - times.iat > lifetime_s)
+        return DEP_FAIL(JWT_LIFETIME);
     if (!dep_is_ok(dep_json_str(DEP_JSON_GET(claims, "jti"), &jti)) || dep_str_is_blank(jti) || jti.len > DEP_JTI_MAX)
         return DEP_FAIL(CLIENT_ASSERTION_JTI);
     DEP_TRY(check_fence(c, &times));

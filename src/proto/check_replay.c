@@ -1,4 +1,5 @@
-/* What may be used once. Last of all checks: only a request that is good in every other way uses something up. The commit inserts
+/* What may be used once. Last of the checks of a grant: only a request that is good in every other way uses something up. At
+ * introspection and revocation it comes before the token is looked at: one assertion asks one question (C11). The commit inserts
  * the key if it is absent; if it was there, the shell says so as a fact and decides again. */
 #include "proto/ctx.h"
 

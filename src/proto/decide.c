@@ -125,13 +125,13 @@ void dep_ctx_effect(struct dep_ctx *c, struct dep_effect effect)
     c->decision->effects[c->decision->effects_count++] = effect;
 }
 
-/* Only what takes authority away may follow from a refusal, and a used proof is not used by a request that failed. */
+/* Only what takes authority away may follow from a refusal. */
 static void keep_reducing_effects(struct dep_decision *decision)
 {
     size_t kept = 0;
 
     for (size_t i = 0; i < decision->effects_count; i++)
-        if (!dep_effect_gives(decision->effects[i].kind) && decision->effects[i].kind != DEP_EFFECT_REMEMBER)
+        if (!dep_effect_gives(decision->effects[i].kind))
             decision->effects[kept++] = decision->effects[i];
     decision->effects_count = kept;
 }

@@ -155,7 +155,7 @@ struct dep_res dep_wire_write(struct dep_arena *arena, const struct dep_decision
     case DEP_ANSWER_FEED:
         break;
     }
-    DEP_ASSERT(!"the shell has this answer's body");
+    DEP_ASSERT(false && "the shell has this answer's body");
     return DEP_FAIL(BUF_FULL);
 }
 

@@ -246,6 +246,13 @@ struct dep_res dep_admin_revocations_create(struct dep_admin *a)
     /* Blank is never "any" (attack case H14). */
     if (!dep_is_ok(dep_json_str(DEP_JSON_GET(a->body, "id"), &id)) || dep_str_is_blank(dep_str_trim(id)) || id.len > 512)
         return dep_admin_refuse(a, "id is missing or blank: what exactly is to be revoked");
+    for (const struct dep_json *m = a->body->child; m != NULL; m = m->next)
+        if (!dep_str_eq(m->name, DEP_STR("kind")) && !dep_str_eq(m->name, DEP_STR("id")))
+            return dep_admin_refuse(a, "unknown member; allowed here: kind id");
+    /* A kill switch with a typo must not look as if it had worked. */
+    if ((kind == DEP_REVOKED_AGENT && dep_snapshot_find(a->snapshot, DEP_RECORD_AGENT, id) == NULL) ||
+        (kind == DEP_REVOKED_CLIENT && dep_snapshot_find(a->snapshot, DEP_RECORD_CLIENT, id) == NULL))
+        return DEP_FAIL(STORE_MISSING);
     DEP_TRY(dep_admin_revoke(a, kind, id));
     a->status = 201;
     a->event = "revocation.created";

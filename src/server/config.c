@@ -56,7 +56,7 @@ struct log {
 };
 
 /* libcyaml tells by log lines: the fault first, then a backtrace with the place. */
-static void take_log(cyaml_log_t level, void *context, const char *format, va_list arguments)
+__attribute__((format(printf, 3, 0))) static void take_log(cyaml_log_t level, void *context, const char *format, va_list arguments)
 {
     struct log *log = context;
     char line[512];

@@ -125,7 +125,8 @@ static void send_deltas(struct dep_feed *feed, struct dep_net_exchange *exchange
     dep_json_begin(&writer, &buf);
     open_body(feed, &writer, feed->base + feed->count, false);
     for (size_t i = first; i < feed->count; i++)
-        dep_revocation_write(&writer, &feed->deltas[i].entry);
+        if (feed->deltas[i].entry.id.len > 0) /* else: other keys */
+            dep_revocation_write(&writer, &feed->deltas[i].entry);
     send(exchange, id, &writer);
     free(memory);
 }
@@ -229,8 +230,14 @@ void dep_feed_set_jwks(struct dep_feed *feed, uint64_t hash)
 {
     (void)pthread_mutex_lock(&feed->mutex);
     if (feed->jwks != hash) {
+        uint64_t known = feed->base + feed->count;
+
+        if (feed->count == DELTAS_MAX)
+            drop_deltas(feed, DELTAS_MAX / 2);
         feed->jwks = hash;
-        wake(feed, feed->base + feed->count, INT64_MAX);
+        /* A version of its own, so that a guard that is not waiting just now hears of it with its next poll (A65). */
+        feed->deltas[feed->count++] = (struct delta){ 0 };
+        wake(feed, known, INT64_MAX);
     }
     (void)pthread_mutex_unlock(&feed->mutex);
 }

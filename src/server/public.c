@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/b64.h"
+#include "base/id.h"
 #include "proto/wire.h"
 #include "server/server.h"
 
@@ -52,6 +53,17 @@ static void reply_refusal(struct flow *flow, enum dep_err reason)
     reply(flow->exchange, &answer);
 }
 
+static void reply_unknown_path(struct flow *flow)
+{
+    char text[DEP_ULID_LEN];
+    struct dep_buf id;
+
+    dep_buf_init(&id, text, sizeof(text));
+    dep_ulid_put(&id, flow->now * 1000, flow->random);
+    flow->decision.id = dep_buf_str(&id);
+    reply_refusal(flow, DEP_ERR_HTTP_PATH);
+}
+
 /* ---- facts ---- */
 
 static const void *load_agent(struct flow *flow, struct dep_str id)
@@ -95,13 +107,13 @@ static const void *load(struct flow *flow, const struct dep_need *need)
         return cell == NULL ? NULL : &cell->resource;
     case DEP_FACT_KEY:
         cell = dep_snapshot_find(flow->snapshot, DEP_RECORD_KEY, need->id);
-        return cell == NULL || cell->key.state == DEP_KEY_TAINTED ? NULL : &cell->jwks_key;
+        return cell != NULL && dep_key_verifies(&cell->key, flow->now, flow->server->key_grace_s) ? &cell->jwks_key : NULL;
     case DEP_FACT_LOCK:
         return load_lock(flow, need->id);
     case DEP_FACT_REPLAY:
         break;
     }
-    DEP_ASSERT(!"nobody names a replay fact as a need");
+    DEP_ASSERT(false && "nobody names a replay fact as a need");
     return NULL;
 }
 
@@ -369,7 +381,6 @@ static void run(struct flow *flow)
     struct dep_wire_answer answer;
     struct dep_res res;
 
-    dep_random(flow->random, sizeof(flow->random));
     res = decide(flow);
     if (dep_is_ok(res) && !is_recorded(flow->request.endpoint) && flow->decision.answer == DEP_ANSWER_REFUSAL) {
         res = dep_wire_write(&flow->worker->arena, &flow->decision, DEP_STR_ABSENT, &answer);
@@ -404,8 +415,9 @@ void dep_server_handle(void *context, struct dep_net_exchange *exchange)
         .headers = exchange->headers,
         .headers_count = exchange->headers_count,
     };
+    dep_random(flow.random, sizeof(flow.random));
     if (flow.request.endpoint == DEP_ENDPOINT_NONE) {
-        reply_refusal(&flow, DEP_ERR_HTTP_PATH);
+        reply_unknown_path(&flow);
     } else {
         flow.feed_floor = dep_feed_version(server->feed);
         flow.snapshot = dep_server_snapshot(server);

@@ -198,13 +198,6 @@ static struct dep_res open_state(struct dep_server *server, const struct dep_con
     return DEP_OK;
 }
 
-static void tick(void *context)
-{
-    struct dep_server *server = context;
-
-    dep_feed_tick(server->feed);
-}
-
 static struct dep_res open_workers(struct dep_server *server, const struct dep_config *config)
 {
     for (int64_t i = 0; i < config->workers; i++)
@@ -248,8 +241,9 @@ static struct dep_res open_sockets(struct dep_server *server, const struct dep_c
 
 static struct dep_res start(struct dep_server *server, struct dep_config *config, char message[DEP_CONFIG_MESSAGE_MAX])
 {
-    struct dep_writer_config writer = { .publish = dep_server_publish, .tick = tick, .context = server, .waiting_max = WAITING_MAX };
+    struct dep_writer_config writer = { .publish = dep_server_publish, .tick = dep_server_tick, .context = server, .waiting_max = WAITING_MAX };
 
+    server->key_grace_s = config->access_token_lifetime_s + 30;
     DEP_TRY(open_workers(server, config));
     DEP_TRY(open_state(server, config, &server->admin_worker.arena, message));
     dep_arena_reset(&server->admin_worker.arena);
@@ -341,6 +335,9 @@ struct dep_res dep_server_reload(struct dep_server *server, struct dep_config *c
         dep_config_free(config);
         return res;
     }
+    /* Tokens of the longer life may still be around. */
+    if (config->access_token_lifetime_s + 30 > server->key_grace_s)
+        server->key_grace_s = config->access_token_lifetime_s + 30;
     /* A nonce that is not from a file lives as long as the process. */
     if (config->nonce_key_file == NULL)
         memcpy(next->nonce_key, server->settings->nonce_key, sizeof(next->nonce_key));

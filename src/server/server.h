@@ -54,6 +54,7 @@ struct dep_server {
     bool has_unseal_key;
     int64_t fence;
     int64_t started;
+    _Atomic int64_t key_grace_s; /* how long a retired key verifies: the longest life of a token, and skew */
     char audit_dir[1200];
 };
 
@@ -86,6 +87,8 @@ void dep_server_handle_admin(void *server, struct dep_net_exchange *exchange);
 /* state.c: from the store to the first snapshot, and from changes to the next one. */
 DEP_MUST struct dep_res dep_server_load(struct dep_server *server, char message[DEP_CONFIG_MESSAGE_MAX]);
 void dep_server_publish(void *server, const struct dep_change *changes, size_t count);
+/* On the writer thread, now and then: what time alone changes. */
+void dep_server_tick(void *server);
 /* The change that stores an entry; its texts go into the arena. */
 DEP_MUST struct dep_res dep_revocation_change(struct dep_arena *arena, const struct dep_revocation *entry, struct dep_change *ret_change);
 /* Makes a signing key and the change that stores it, sealed when a key is configured. */

@@ -19,6 +19,7 @@ struct dep_snapshot {
     struct dep_revocations *revocations;
     char *jwks;
     size_t jwks_len;
+    int64_t due;
 };
 
 /* ---- cells ---- */
@@ -82,6 +83,8 @@ static struct dep_res fill_cell(struct dep_crypto *crypto, struct dep_secret uns
         DEP_TRY(dep_client_read(&cell->arena, json, &cell->client));
         if (!dep_str_is_absent(cell->client.jwks_json))
             DEP_TRY(dep_jwks_new(crypto, cell->client.jwks_json, &cell->jwks));
+        if (cell->jwks != NULL && cell->jwks->count == 0) /* such a client could never authenticate */
+            return DEP_FAIL(JWKS_SYNTAX);
         cell->client.jwks = cell->jwks;
         return DEP_OK;
     case DEP_RECORD_RESOURCE:
@@ -335,8 +338,19 @@ struct jwks_state {
     struct dep_snapshot *snapshot;
     struct dep_json_writer writer;
     struct dep_arena arena;
+    int64_t now, grace_s;
     bool has_failed;
 };
+
+bool dep_key_verifies(const struct dep_key *key, int64_t now, int64_t grace_s)
+{
+    return key->state != DEP_KEY_TAINTED && (key->state != DEP_KEY_RETIRED || now < key->retired + grace_s);
+}
+
+int64_t dep_snapshot_due(const struct dep_snapshot *snapshot)
+{
+    return snapshot->due;
+}
 
 static bool add_key(void *context, const struct dep_cell *cell)
 {
@@ -346,20 +360,23 @@ static bool add_key(void *context, const struct dep_cell *cell)
     if (cell->key.state == DEP_KEY_ACTIVE &&
         (state->snapshot->signer == NULL || cell->key.created >= state->snapshot->signer->key.created))
         state->snapshot->signer = cell;
-    if (cell->key.state == DEP_KEY_TAINTED)
+    if (!dep_key_verifies(&cell->key, state->now, state->grace_s))
         return true;
+    if (cell->key.state == DEP_KEY_RETIRED && cell->key.retired + state->grace_s < state->snapshot->due)
+        state->snapshot->due = cell->key.retired + state->grace_s;
     if (!dep_is_ok(dep_jwk_put_public(&state->writer, &state->arena, cell->private_key, cell->key.kid)))
         state->has_failed = true;
     return !state->has_failed;
 }
 
-struct dep_res dep_snapshot_publish(struct dep_snapshot *snapshot)
+struct dep_res dep_snapshot_publish(struct dep_snapshot *snapshot, int64_t now, int64_t grace_s)
 {
     size_t size = DEP_JWKS_BYTES_MAX;
     char *memory = malloc(3 * size);
-    struct jwks_state state = { .snapshot = snapshot };
+    struct jwks_state state = { .snapshot = snapshot, .now = now, .grace_s = grace_s };
     struct dep_buf buf;
 
+    snapshot->due = INT64_MAX;
     if (memory == NULL)
         return DEP_FAIL(ARENA_FULL);
     dep_arena_init(&state.arena, memory + size, 2 * size);

@@ -59,7 +59,12 @@ const struct dep_revocations *dep_snapshot_revocations(const struct dep_snapshot
 void dep_snapshot_set_revocations(struct dep_snapshot *snapshot, struct dep_revocations *revocations);
 /* The JWK Set as served: prepared, active and retired keys. Made by dep_snapshot_publish(). */
 struct dep_str dep_snapshot_jwks(const struct dep_snapshot *snapshot);
-/* Chooses the signer and writes the documents. To be called once, before the snapshot is shared. */
-DEP_MUST struct dep_res dep_snapshot_publish(struct dep_snapshot *snapshot);
+/* Chooses the signer and writes the documents. To be called once, before the snapshot is shared. A retired key leaves the JWK Set
+ * `grace_s` after it stopped signing, when no token of it can be alive any more. */
+DEP_MUST struct dep_res dep_snapshot_publish(struct dep_snapshot *snapshot, int64_t now, int64_t grace_s);
+/* When the next retired key has to leave; INT64_MAX: none. */
+int64_t dep_snapshot_due(const struct dep_snapshot *snapshot);
+/* Whether tokens of this key are still taken. */
+bool dep_key_verifies(const struct dep_key *key, int64_t now, int64_t grace_s);
 
 #endif

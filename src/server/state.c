@@ -96,7 +96,7 @@ struct dep_res dep_server_load(struct dep_server *server, char message[DEP_CONFI
         load.res = dep_store_walk(server->store, DEP_RECORD_REPLAY, load_replay, &load);
     dep_snapshot_set_revocations(load.snapshot, load.revocations);
     if (dep_is_ok(load.res))
-        load.res = dep_snapshot_publish(load.snapshot);
+        load.res = dep_snapshot_publish(load.snapshot, dep_server_now(), server->key_grace_s);
     if (!dep_is_ok(load.res)) {
         dep_snapshot_unref(load.snapshot);
         return load.res;
@@ -161,10 +161,24 @@ static void tell_feed(struct dep_server *server, const struct dep_change *change
     dep_feed_set_jwks(server->feed, dep_str_hash(dep_snapshot_jwks(server->snapshot), 0));
 }
 
+/* Readies the next snapshot and puts it in the place of the last. */
+static void swap(struct dep_server *server, struct dep_snapshot *next)
+{
+    struct dep_res res = dep_snapshot_publish(next, dep_server_now(), server->key_grace_s);
+    struct dep_snapshot *last;
+
+    DEP_ASSERT(dep_is_ok(res));
+    (void)pthread_mutex_lock(&server->mutex);
+    last = server->snapshot;
+    server->snapshot = next;
+    (void)pthread_mutex_unlock(&server->mutex);
+    dep_snapshot_unref(last);
+}
+
 void dep_server_publish(void *context, const struct dep_change *changes, size_t count)
 {
     struct dep_server *server = context;
-    struct dep_snapshot *next = NULL, *last;
+    struct dep_snapshot *next = NULL;
     struct dep_res res = DEP_OK;
 
     for (size_t i = 0; i < count && dep_is_ok(res); i++) {
@@ -179,14 +193,23 @@ void dep_server_publish(void *context, const struct dep_change *changes, size_t 
     if (next == NULL)
         return;
     DEP_ASSERT(dep_is_ok(res));
-    res = dep_snapshot_publish(next);
-    DEP_ASSERT(dep_is_ok(res));
-    (void)pthread_mutex_lock(&server->mutex);
-    last = server->snapshot;
-    server->snapshot = next;
-    (void)pthread_mutex_unlock(&server->mutex);
-    dep_snapshot_unref(last);
+    swap(server, next);
     tell_feed(server, changes, count);
+}
+
+void dep_server_tick(void *context)
+{
+    struct dep_server *server = context;
+
+    if (dep_server_now() >= dep_snapshot_due(server->snapshot)) {
+        struct dep_snapshot *next = dep_snapshot_copy(server->snapshot);
+
+        if (next != NULL) {
+            swap(server, next);
+            tell_feed(server, NULL, 0);
+        }
+    }
+    dep_feed_tick(server->feed);
 }
 
 struct dep_res dep_revocation_change(struct dep_arena *arena, const struct dep_revocation *entry, struct dep_change *ret_change)
