@@ -3,7 +3,7 @@
  * client is looked up, no rule runs. The writer is deputyd's own, so both pay the same for durability.
  *
  * --verify adds one ES256 verification with the key at hand; --none leaves out signature and record: the plain answer that the
- * guard is compared with. */
+ * guard is compared with, and with --headers the answer has headers like the guard's. */
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
@@ -30,7 +30,7 @@ struct worker {
 struct baseline {
     struct dep_str listen;
     const char *directory;
-    bool is_plain, verifies;
+    bool is_plain, verifies, has_headers;
     size_t payload_bytes, record_bytes;
     unsigned workers_count;
     struct worker workers[WORKERS_MAX];
@@ -71,10 +71,28 @@ static void verify_sample(const struct baseline *baseline, struct worker *worker
         dep_verify(worker->crypto, DEP_ALG_ES256, baseline->public_key, baseline->sample, baseline->sample_signature)));
 }
 
-static void answer_plain(struct dep_net_exchange *exchange)
+/* An allow of the guard: what its headers are like, always the same. */
+static const struct dep_header identity[] = {
+    { DEP_STR_INIT("Cache-Control"), DEP_STR_INIT("no-store") },
+    { DEP_STR_INIT("Deputy-Subject"), DEP_STR_INIT("agent:01JD0000000000000000000000") },
+    { DEP_STR_INIT("Deputy-Client"), DEP_STR_INIT("01JD0000000000000000000001") },
+    { DEP_STR_INIT("Deputy-Actor"), DEP_STR_INIT(" ") },
+    { DEP_STR_INIT("Deputy-Actor-Chain"), DEP_STR_INIT(" ") },
+    { DEP_STR_INIT("Deputy-Scope"), DEP_STR_INIT("bench:read") },
+    { DEP_STR_INIT("Deputy-Audience"), DEP_STR_INIT("https://api.example/bench") },
+    { DEP_STR_INIT("Deputy-Task"), DEP_STR_INIT(" ") },
+    { DEP_STR_INIT("Deputy-Token-Id"), DEP_STR_INIT("01JD0000000000000000000002") },
+    { DEP_STR_INIT("Deputy-Decision"), DEP_STR_INIT("01JD0000000000000000000003") },
+};
+
+static void answer_plain(const struct baseline *baseline, struct dep_net_exchange *exchange)
 {
     struct dep_net_answer answer = { .status = 200, .body = DEP_STR("") };
 
+    if (baseline->has_headers) {
+        answer.headers = identity;
+        answer.headers_count = sizeof(identity) / sizeof(identity[0]);
+    }
     dep_net_reply(exchange, &answer);
 }
 
@@ -93,8 +111,8 @@ static void answer_signed(struct baseline *baseline, struct dep_net_exchange *ex
     record = filled(&worker->arena, exchange->worker, count, baseline->record_bytes);
     dep_buf_init_arena(&body, &worker->arena, TEXT_MAX);
     dep_buf_put_c(&body, "{\"access_token\":\"");
-    DEP_ASSERT(dep_is_ok(dep_jws_sign(worker->crypto, baseline->key, DEP_STR("at+jwt"), DEP_STR("bench"), DEP_STR_ABSENT,
-                                      payload, &body)));
+    DEP_ASSERT(dep_is_ok(dep_jws_sign(worker->crypto, baseline->key, DEP_STR("at+jwt"), DEP_STR("bench"),
+                                      DEP_STR_ABSENT, payload, &body)));
     dep_buf_put_c(&body, "\",\"token_type\":\"Bearer\",\"expires_in\":300}");
     DEP_ASSERT(!body.has_failed);
     job->exchange = exchange;
@@ -117,7 +135,7 @@ static void handle(void *context, struct dep_net_exchange *exchange)
     if (baseline->verifies)
         verify_sample(baseline, worker);
     if (baseline->is_plain)
-        answer_plain(exchange);
+        answer_plain(baseline, exchange);
     else
         answer_signed(baseline, exchange, worker);
 }
@@ -201,10 +219,15 @@ static void stop(struct baseline *baseline)
 static bool read_options(struct baseline *baseline, int argc, char **argv)
 {
     static const struct option options[] = {
-        { "listen", required_argument, NULL, 'l' },  { "data", required_argument, NULL, 'd' },
-        { "none", no_argument, NULL, 'n' },          { "verify", no_argument, NULL, 'v' },
-        { "payload", required_argument, NULL, 'p' }, { "record", required_argument, NULL, 'r' },
-        { "workers", required_argument, NULL, 'w' }, { NULL, 0, NULL, 0 },
+        { "listen", required_argument, NULL, 'l' },
+        { "data", required_argument, NULL, 'd' },
+        { "none", no_argument, NULL, 'n' },
+        { "verify", no_argument, NULL, 'v' },
+        { "headers", no_argument, NULL, 'h' },
+        { "payload", required_argument, NULL, 'p' },
+        { "record", required_argument, NULL, 'r' },
+        { "workers", required_argument, NULL, 'w' },
+        { NULL, 0, NULL, 0 },
     };
     int64_t number = 0;
     int option;
@@ -214,14 +237,32 @@ static bool read_options(struct baseline *baseline, int argc, char **argv)
             if (!dep_is_ok(dep_num_parse(dep_str_c(optarg), 1, option == 'w' ? WORKERS_MAX : 4096, &number)))
                 return false;
         switch (option) {
-        case 'l': baseline->listen = dep_str_c(optarg); break;
-        case 'd': baseline->directory = optarg; break;
-        case 'n': baseline->is_plain = true; break;
-        case 'v': baseline->verifies = true; break;
-        case 'p': baseline->payload_bytes = (size_t)number; break;
-        case 'r': baseline->record_bytes = (size_t)number; break;
-        case 'w': baseline->workers_count = (unsigned)number; break;
-        default: return false;
+        case 'l':
+            baseline->listen = dep_str_c(optarg);
+            break;
+        case 'd':
+            baseline->directory = optarg;
+            break;
+        case 'n':
+            baseline->is_plain = true;
+            break;
+        case 'v':
+            baseline->verifies = true;
+            break;
+        case 'h':
+            baseline->has_headers = true;
+            break;
+        case 'p':
+            baseline->payload_bytes = (size_t)number;
+            break;
+        case 'r':
+            baseline->record_bytes = (size_t)number;
+            break;
+        case 'w':
+            baseline->workers_count = (unsigned)number;
+            break;
+        default:
+            return false;
         }
     }
     return optind == argc && (baseline->is_plain || baseline->directory != NULL);
@@ -235,7 +276,8 @@ int main(int argc, char **argv)
 
     baseline.listen = DEP_STR("127.0.0.1:0");
     if (!read_options(&baseline, argc, argv)) {
-        (void)fputs("usage: baseline [--listen ADDRESS] [--workers 1] [--verify] (--none | --data DIRECTORY [--payload BYTES] "
+        (void)fputs("usage: baseline [--listen ADDRESS] [--workers 1] [--verify] (--none [--headers] | --data "
+                    "DIRECTORY [--payload BYTES] "
                     "[--record BYTES])\n",
                     stderr);
         return 2;

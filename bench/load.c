@@ -9,7 +9,8 @@
 #include "load.h"
 
 static const char usage[] =
-    "usage: load (--tcp HOST:PORT | --unix PATH) --path PATH [--method POST] [--header 'Name: value']... [--body TEXT]\n"
+    "usage: load (--tcp HOST:PORT | --unix PATH) --path PATH [--method POST] [--header 'Name: value']... [--body "
+    "TEXT]\n"
     "            [--connections 64] (--requests N | --seconds S) [--warmup N] [--cpu N] [--distinct] [--save FILE]\n"
     "            [--tokens FILE [--scheme Bearer|DPoP]]\n"
     "            [--dpop HTU [--dpop-method M] [--keys 64 | --key FILE] [--learn-nonce]]\n"
@@ -184,18 +185,28 @@ static bool set_text(struct load_options *options, int option, const char *text)
 static bool set(struct load_options *options, int option, const char *text)
 {
     switch (option) {
-    case OPTION_TCP: return set_tcp(options, text);
-    case OPTION_TOKENS: return read_tokens(options, text);
-    case OPTION_DISTINCT: options->is_distinct = true; return true;
-    case OPTION_LEARN_NONCE: options->learns_nonce = true; return true;
-    case OPTION_SAVE: options->save_file = text; return true;
+    case OPTION_TCP:
+        return set_tcp(options, text);
+    case OPTION_TOKENS:
+        return read_tokens(options, text);
+    case OPTION_DISTINCT:
+        options->is_distinct = true;
+        return true;
+    case OPTION_LEARN_NONCE:
+        options->learns_nonce = true;
+        return true;
+    case OPTION_SAVE:
+        options->save_file = text;
+        return true;
     case OPTION_HEADER:
         if (options->headers_count == LOAD_HEADERS_MAX)
             return false;
         options->headers[options->headers_count++] = dep_str_c(text);
         return true;
-    case '?': return false;
-    default: return set_text(options, option, text);
+    case '?':
+        return false;
+    default:
+        return set_text(options, option, text);
     }
 }
 
@@ -245,9 +256,9 @@ static bool report(const struct load_options *options, struct load_result *resul
 
     (void)printf("requests=%llu\nseconds=%.3f\nrate=%.0f\n", (unsigned long long)result->good, result->seconds,
                  result->seconds > 0 ? (double)result->good / result->seconds : 0.0);
-    (void)printf("p50_us=%llu\np99_us=%llu\np999_us=%llu\nmax_us=%llu\n", (unsigned long long)percentile_us(result, 0.5),
-                 (unsigned long long)percentile_us(result, 0.99), (unsigned long long)percentile_us(result, 0.999),
-                 (unsigned long long)percentile_us(result, 1.0));
+    (void)printf("p50_us=%llu\np99_us=%llu\np999_us=%llu\nmax_us=%llu\n",
+                 (unsigned long long)percentile_us(result, 0.5), (unsigned long long)percentile_us(result, 0.99),
+                 (unsigned long long)percentile_us(result, 0.999), (unsigned long long)percentile_us(result, 1.0));
     (void)printf("bad=%llu\nbroken=%llu\n", (unsigned long long)result->bad, (unsigned long long)result->broken);
     for (int status = 100; status < 600; status++)
         if (result->statuses[status] > 0)
@@ -255,7 +266,8 @@ static bool report(const struct load_options *options, struct load_result *resul
     if (options->is_distinct) {
         uint64_t distinct = count_distinct(result);
 
-        (void)printf("distinct=%llu\nwithout_jti=%llu\n", (unsigned long long)distinct, (unsigned long long)result->lost_jtis);
+        (void)printf("distinct=%llu\nwithout_jti=%llu\n", (unsigned long long)distinct,
+                     (unsigned long long)result->lost_jtis);
         is_good = is_good && distinct == result->jtis_count && distinct == options->warmup + options->requests;
     }
     if (result->bad > 0)

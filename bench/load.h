@@ -32,9 +32,9 @@ struct load_options {
     unsigned connections;
     uint64_t requests; /* counted ones; 0: bounded by `seconds` */
     unsigned seconds;
-    uint64_t warmup; /* requests before the clock starts */
-    int cpu;         /* -1: not pinned */
-    bool is_distinct; /* every access token must have a jti of its own */
+    uint64_t warmup;       /* requests before the clock starts */
+    int cpu;               /* -1: not pinned */
+    bool is_distinct;      /* every access token must have a jti of its own */
     const char *save_file; /* access tokens, one a line */
 };
 

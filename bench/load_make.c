@@ -180,8 +180,9 @@ static bool make_one(struct maker *maker, size_t i, struct load_message *ret_mes
     }
     if (!dep_str_is_absent(options->dpop_htu)) {
         dep_random(random, sizeof(random));
-        if (!dep_is_ok(dep_dpop_sign(&maker->arena, maker->crypto, maker->keys[i % maker->keys_count], options->dpop_method,
-                                     options->dpop_htu, token, maker->nonce, maker->now, random, &proof))) {
+        if (!dep_is_ok(dep_dpop_sign(&maker->arena, maker->crypto, maker->keys[i % maker->keys_count],
+                                     options->dpop_method, options->dpop_htu, token, maker->nonce, maker->now, random,
+                                     &proof))) {
             (void)fprintf(stderr, "load: cannot sign a proof\n");
             return false;
         }

@@ -161,7 +161,8 @@ static void judge(struct run *run, struct connection *connection, const struct l
     int64_t us = (now - connection->sent_ns) / 1000;
 
     if (!is_good)
-        note_bad(result, answer->is_broken ? DEP_STR("an answer without Content-Length") : dep_str(connection->buffer, answer->bytes));
+        note_bad(result, answer->is_broken ? DEP_STR("an answer without Content-Length")
+                                           : dep_str(connection->buffer, answer->bytes));
     if (is_good && (run->save != NULL || result->jtis != NULL))
         keep_token(run, answer);
     if (!is_good) {
@@ -179,7 +180,8 @@ static void judge(struct run *run, struct connection *connection, const struct l
 static bool receive(struct run *run, struct connection *connection)
 {
     struct load_answer answer;
-    ssize_t got = recv(connection->fd, connection->buffer + connection->received, ANSWER_BYTES_MAX - connection->received, 0);
+    ssize_t got =
+        recv(connection->fd, connection->buffer + connection->received, ANSWER_BYTES_MAX - connection->received, 0);
 
     if (got <= 0) {
         if (connection->is_busy) {

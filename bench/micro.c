@@ -23,8 +23,8 @@ struct world {
     struct dep_private_key *key;
     struct dep_public_key *public_key;
     void *memory;
-    struct dep_arena arena;       /* of one decision */
-    struct dep_arena keeps;       /* of what lasts */
+    struct dep_arena arena; /* of one decision */
+    struct dep_arena keeps; /* of what lasts */
     void *keeps_memory;
     int64_t now;
     struct dep_nonce_policy nonce;
@@ -38,7 +38,7 @@ struct world {
     struct dep_revocations *revocations;
     struct dep_header headers[3];
     struct dep_request request;
-    struct dep_str text;          /* what is signed and verified */
+    struct dep_str text; /* what is signed and verified */
     unsigned char signature[DEP_SIGNATURE_MAX];
     size_t signature_len;
 };
@@ -108,19 +108,25 @@ static void step_import_verify(struct world *world)
     dep_arena_reset(&world->arena);
     must(dep_private_key_parts(world->key, &world->arena, &x, &y));
     must(dep_public_key_new_p256(x, y, &key));
-    must(dep_verify(world->crypto, DEP_ALG_ES256, key, world->text, dep_str((const char *)world->signature, world->signature_len)));
+    must(dep_verify(world->crypto, DEP_ALG_ES256, key, world->text,
+                    dep_str((const char *)world->signature, world->signature_len)));
     dep_public_key_free(key);
 }
 
 static const void *find(const struct world *world, const struct dep_need *need)
 {
     switch (need->kind) {
-    case DEP_FACT_CLIENT: return &world->client;
-    case DEP_FACT_AGENT: return &world->agent;
-    case DEP_FACT_RESOURCE: return &world->resource;
-    case DEP_FACT_KEY: return &world->jwks_key;
+    case DEP_FACT_CLIENT:
+        return &world->client;
+    case DEP_FACT_AGENT:
+        return &world->agent;
+    case DEP_FACT_RESOURCE:
+        return &world->resource;
+    case DEP_FACT_KEY:
+        return &world->jwks_key;
     case DEP_FACT_LOCK:
-    case DEP_FACT_REPLAY: break;
+    case DEP_FACT_REPLAY:
+        break;
     }
     return NULL;
 }
@@ -135,11 +141,13 @@ static void decide(struct world *world, struct dep_decision *ret_decision)
     facts.revocations = world->revocations;
     dep_arena_reset(&world->arena);
     for (unsigned round = 0; round < DEP_ROUNDS_MAX; round++) {
-        must(dep_decide(&world->arena, world->crypto, &world->policy, &world->request, &facts, world->now, random, ret_decision));
+        must(dep_decide(&world->arena, world->crypto, &world->policy, &world->request, &facts, world->now, random,
+                        ret_decision));
         if (ret_decision->needs_count == 0)
             break;
         for (size_t i = 0; i < ret_decision->needs_count; i++)
-            facts.items[facts.count++] = (struct dep_fact){ ret_decision->needs[i], find(world, &ret_decision->needs[i]) };
+            facts.items[facts.count++] =
+                (struct dep_fact){ ret_decision->needs[i], find(world, &ret_decision->needs[i]) };
     }
     if (ret_decision->needs_count == 0 && ret_decision->answer == DEP_ANSWER_TOKEN)
         return;
@@ -164,8 +172,8 @@ static struct dep_str sign_token(struct world *world, const struct dep_token *to
     dep_json_begin(&writer, &claims);
     dep_token_write(&writer, token);
     dep_buf_init_arena(&jwt, arena, 8192);
-    must(dep_jws_sign(world->crypto, world->key, DEP_STR("at+jwt"), world->jwks_key.kid, DEP_STR_ABSENT, dep_buf_str(&claims),
-                      &jwt));
+    must(dep_jws_sign(world->crypto, world->key, DEP_STR("at+jwt"), world->jwks_key.kid, DEP_STR_ABSENT,
+                      dep_buf_str(&claims), &jwt));
     return dep_buf_str(&jwt);
 }
 
@@ -215,8 +223,8 @@ static void add_proof(struct world *world)
 
     dep_random(random, sizeof(random));
     must(dep_private_key_new(DEP_ALG_ES256, &key));
-    must(dep_dpop_sign(&world->keeps, world->crypto, key, DEP_STR("POST"), world->policy.token_url, DEP_STR_ABSENT, DEP_STR_ABSENT,
-                       world->now, random, &proof));
+    must(dep_dpop_sign(&world->keeps, world->crypto, key, DEP_STR("POST"), world->policy.token_url, DEP_STR_ABSENT,
+                       DEP_STR_ABSENT, world->now, random, &proof));
     dep_private_key_free(key);
     world->headers[2] = (struct dep_header){ DEP_STR("DPoP"), proof };
     world->request.headers_count = 3;
@@ -235,8 +243,10 @@ static struct dep_str exchange_body(struct world *world)
     dep_buf_init_arena(&body, &world->keeps, token.len + 1024);
     dep_buf_put_c(&body, "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Atoken-exchange&subject_token=");
     dep_buf_put(&body, token);
-    dep_buf_put_c(&body, "&subject_token_type=urn%3Aietf%3Aparams%3Aoauth%3Atoken-type%3Aaccess_token&scope=bench%3Aread&resource="
-                         "https%3A%2F%2Fapi.example%2Fbench");
+    dep_buf_put_c(
+        &body,
+        "&subject_token_type=urn%3Aietf%3Aparams%3Aoauth%3Atoken-type%3Aaccess_token&scope=bench%3Aread&resource="
+        "https%3A%2F%2Fapi.example%2Fbench");
     return dep_buf_str(&body);
 }
 
@@ -274,7 +284,8 @@ static void set_policy(struct world *world)
 {
     static const unsigned char nonce_key[32] = { 1 };
 
-    world->nonce = (struct dep_nonce_policy){ .key = dep_secret(nonce_key, 32), .purpose = DEP_STR("as"), .window_s = 60 };
+    world->nonce =
+        (struct dep_nonce_policy){ .key = dep_secret(nonce_key, 32), .purpose = DEP_STR("as"), .window_s = 60 };
     world->policy = (struct dep_policy){ .issuer = DEP_STR(ISSUER),
                                          .token_url = DEP_STR(ISSUER "/oauth/token"),
                                          .token_lifetime_s = 300,
@@ -320,7 +331,8 @@ int main(void)
     time_it("es256_sign", step_sign, &world);
     time_it("es256_verify", step_verify, &world);
     time_it("es256_import_verify", step_import_verify, &world);
-    set_request(&world, DEP_STR("grant_type=client_credentials&scope=bench%3Aread&resource=https%3A%2F%2Fapi.example%2Fbench"));
+    set_request(&world,
+                DEP_STR("grant_type=client_credentials&scope=bench%3Aread&resource=https%3A%2F%2Fapi.example%2Fbench"));
     time_it("decide_client_credentials", step_decide, &world);
     time_it("decide_client_credentials_and_sign", step_token, &world);
     time_it("audit_record", step_record, &world);

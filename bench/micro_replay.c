@@ -62,8 +62,8 @@ static void run_threads(unsigned threads)
     for (unsigned i = 0; i < threads; i++)
         pthread_join(handles[i], NULL);
     took = seconds() - start;
-    printf("replay insert, %u thread%s: %.1f M/s, %zu live, %.1f bytes an entry, %llu refused\n", threads, threads > 1 ? "s" : "",
-           ROUNDS * (double)LIVE / took / 1e6, dep_replay_count(replay),
+    printf("replay insert, %u thread%s: %.1f M/s, %zu live, %.1f bytes an entry, %llu refused\n", threads,
+           threads > 1 ? "s" : "", ROUNDS * (double)LIVE / took / 1e6, dep_replay_count(replay),
            (double)dep_replay_bytes(replay) / (double)dep_replay_count(replay),
            (unsigned long long)(jobs[0].failed + (threads > 1 ? jobs[1].failed : 0)));
     dep_replay_free(replay);

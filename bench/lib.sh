@@ -1,0 +1,116 @@
+# What bench/run and bench/smoke share: servers that are started, set up and stopped, and the requests of each kind.
+# Wants $build and a function one NAME LOAD-ARGUMENTS...
+load=$build/bench/bench_load
+baseline=$build/bench/bench_baseline
+work=$(mktemp -d "$build/bench-XXXXXX")
+pids=
+pin= # put before servers; bench/run pins them to one core
+
+finish() {
+  for pid in $pids; do kill "$pid" 2>/dev/null || true; done
+  for pid in $pids; do wait "$pid" 2>/dev/null || true; done
+  rm -rf "$work"
+}
+trap finish EXIT
+trap 'exit 1' INT TERM
+say() { echo "$*" >&2; }
+fail() { say "bench: $*"; exit 1; }
+
+# start NAME PATTERN COMMAND...: waits until PATTERN stands in its output; sets $started.
+start() {
+  name=$1 pattern=$2
+  shift 2
+  : > "$work/$name.out"
+  : > "$work/$name.err"
+  $pin "$@" > "$work/$name.out" 2> "$work/$name.err" &
+  started=$!
+  pids="$pids $started"
+  tries=0
+  until grep -q "$pattern" "$work/$name.out" "$work/$name.err"; do
+    kill -0 "$started" 2>/dev/null || { cat "$work/$name.err" >&2; return 1; }
+    tries=$((tries + 1))
+    [ $tries -lt 500 ] || fail "$name does not get ready"
+    sleep 0.02
+  done
+}
+stop() {
+  kill "$1" 2>/dev/null || true
+  wait "$1" 2>/dev/null || true
+}
+
+# ---- deputyd with one agent, two clients, one resource ----
+
+resource=https://api.example/bench
+port=$((20000 + $$ % 20000))
+start_deputyd() {
+  mkdir -p -m 700 "$work/$1"
+  cat > "$work/$1.yaml" <<CONFIG
+issuer: http://127.0.0.1:$port
+listen: 127.0.0.1:$port
+data_dir: $work/$1
+workers: 1
+CONFIG
+  start deputyd 'deputyd ready' "$build/deputyd" --config "$work/$1.yaml" || return 1
+  deputyd=$started
+}
+admin() {
+  curl -sS -f --unix-socket "$work/as/admin.sock" -H 'Content-Type: application/json' -d "$2" "http://localhost/admin/v1/$1"
+}
+member() { sed -n "s/.*\"$1\":\"\([^\"]*\)\".*/\1/p" | head -n 1; }
+set_up() {
+  tries=0
+  until start_deputyd as; do
+    tries=$((tries + 1))
+    [ $tries -lt 5 ] || fail 'deputyd does not start'
+    port=$((port + 1))
+  done
+  admin resources "{\"id\":\"$resource\",\"name\":\"bench\",\"scopes\":[\"bench:read\",\"bench:write\"]}" > /dev/null
+  agent=$(admin agents "{\"name\":\"bench\",\"owner\":\"bench\",\"org\":\"bench\",\"ceiling\":[{\"resource\":\"$resource\",\"scopes\":[\"bench:read\",\"bench:write\"]}]}" | member id)
+  created=$(admin clients "{\"name\":\"basic\",\"agent\":\"$agent\",\"auth\":\"client_secret_basic\"}")
+  client=$(echo "$created" | member id)
+  basic="Authorization: Basic $(printf '%s:%s' "$client" "$(echo "$created" | member client_secret)" | base64 | tr -d '\n')"
+  jwks=$("$load" --new-key "$work/client.key")
+  key_client=$(admin clients "{\"name\":\"key\",\"agent\":\"$agent\",\"auth\":\"private_key_jwt\",\"jwks\":$jwks}" | member id)
+  created=$(admin clients "{\"name\":\"guard\",\"resource\":\"$resource\",\"auth\":\"client_secret_basic\"}")
+  guard_client=$(echo "$created" | member id)
+  (umask 077; echo "$created" | member client_secret | tr -d '\n' > "$work/guard.secret")
+  [ -n "$agent" ] && [ -n "$client" ] && [ -n "$key_client" ] && [ -n "$guard_client" ] || fail 'the admin API did not answer as expected'
+}
+
+form='Content-Type: application/x-www-form-urlencoded'
+body="grant_type=client_credentials&scope=bench%3Aread&resource=https%3A%2F%2Fapi.example%2Fbench"
+token_url() { echo "http://127.0.0.1:$port/oauth/token"; }
+# Requests: $1 is the address.
+plain() { name=$1; to=$2; shift 2; one "$name" --tcp "$to" --path /oauth/token --header "$form" --header "$basic" --body "$body" "$@"; }
+proof() { name=$1; to=$2; shift 2; plain "$name" "$to" --dpop "$(token_url)" "$@"; }
+assertion() {
+  name=$1 to=$2
+  shift 2
+  one "$name" --tcp "$to" --path /oauth/token --header "$form" --body "$body" --assertion "$key_client" \
+    --audience "http://127.0.0.1:$port" --assertion-key "$work/client.key" "$@"
+}
+
+
+# ---- the guard ----
+
+start_guard() {
+  "$load" --new-key "$work/proof.key" > /dev/null
+  start guard 'listen' "$build/deputy" guard run --resource "$resource" --issuer "http://127.0.0.1:$port" \
+    --listen "unix:$work/guard.sock" --client "$guard_client" --secret "file:$work/guard.secret" --audit "$work/guard-audit"
+  tries=0
+  until [ "$(curl -s -o /dev/null -w '%{http_code}' --unix-socket "$work/guard.sock" http://localhost/readyz)" = 200 ]; do
+    tries=$((tries + 1))
+    [ $tries -lt 250 ] || fail 'the guard does not get ready'
+    sleep 0.02
+  done
+}
+ask() { name=$1; to=$2; shift 2; one "$name" --unix "$to" --path /authz/auth-request --method GET \
+  --header 'X-Original-Method: GET' --header 'X-Original-URL: https://api.example/bench' "$@"; }
+# 64 tokens to present, plain ones and bound ones, and in $bound what a request with a bound one and a proof takes.
+get_tokens() {
+  "$load" --tcp "127.0.0.1:$port" --path /oauth/token --header "$form" --header "$basic" --body "$body" --requests 64 \
+    --save "$work/tokens" > /dev/null || fail 'no tokens'
+  "$load" --tcp "127.0.0.1:$port" --path /oauth/token --header "$form" --header "$basic" --body "$body" --requests 64 \
+    --dpop "$(token_url)" --key "$work/proof.key" --save "$work/bound" > /dev/null || fail 'no bound tokens'
+  bound="--tokens $work/bound --scheme DPoP --dpop https://api.example/bench --dpop-method GET --key $work/proof.key --learn-nonce"
+}
