@@ -68,12 +68,12 @@ static void open_connection(struct dep_net_server *server, struct MHD_Connection
     connection->gid = -1;
     name_peer(connection);
     dep_net_stage(connection, DEP_NET_WAITS);
-    pthread_mutex_lock(&server->lock);
+    pthread_mutex_lock(&server->connections_lock);
     connection->next = server->connections;
     if (connection->next != NULL)
         connection->next->previous = connection;
     server->connections = connection;
-    pthread_mutex_unlock(&server->lock);
+    pthread_mutex_unlock(&server->connections_lock);
     *socket_context = connection;
 }
 
@@ -84,14 +84,14 @@ static void close_connection(struct dep_net_server *server, void **socket_contex
 
     if (connection == NULL)
         return;
-    pthread_mutex_lock(&server->lock);
+    pthread_mutex_lock(&server->connections_lock);
     if (connection->previous != NULL)
         connection->previous->next = connection->next;
     else
         server->connections = connection->next;
     if (connection->next != NULL)
         connection->next->previous = connection->previous;
-    pthread_mutex_unlock(&server->lock);
+    pthread_mutex_unlock(&server->connections_lock);
     free(connection);
     *socket_context = NULL;
 }

@@ -75,9 +75,10 @@ struct dep_net_server {
     atomic_uint active; /* exchanges handed over and not ended */
     atomic_bool is_quiet;
     atomic_bool is_stopping;
-    pthread_mutex_t lock; /* the lists, `ended` */
+    pthread_mutex_t lock; /* `deferred`, `ended` */
     pthread_cond_t ended;
     struct dep_net_entry *deferred;
+    pthread_mutex_t connections_lock;
     struct dep_net_connection *connections;
     pthread_t watch; /* closes connections beyond their deadline */
     bool has_watch;

@@ -23,17 +23,32 @@ static const int64_t stage_factors[] = {
     [DEP_NET_WAITS] = 2, [DEP_NET_READS] = 1, [DEP_NET_WORKS] = 0, [DEP_NET_SENDS] = 2
 };
 
+/* The library may miss an end of input that came together with the last bytes: it takes a short read for an empty
+ * socket and waits for an event that was already there. */
+static bool has_ended(const struct dep_net_connection *connection)
+{
+    char byte;
+
+    return recv(connection->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
 static void close_overdue(struct dep_net_server *server)
 {
     int64_t now_ms = dep_net_now_ms();
 
+    pthread_mutex_lock(&server->connections_lock);
     for (struct dep_net_connection *c = server->connections; c != NULL; c = c->next) {
-        int64_t factor = stage_factors[atomic_load_explicit(&c->stage, memory_order_relaxed)];
+        int stage = atomic_load_explicit(&c->stage, memory_order_relaxed);
+        int64_t limit_ms = stage_factors[stage] * (int64_t)server->config.idle_timeout_s * 1000;
         int64_t age_ms = now_ms - atomic_load_explicit(&c->since_ms, memory_order_relaxed);
+        bool is_over = limit_ms > 0 && age_ms > limit_ms;
 
-        if (factor > 0 && age_ms > factor * (int64_t)server->config.idle_timeout_s * 1000)
+        if (!is_over && (stage == DEP_NET_WAITS || stage == DEP_NET_READS) && age_ms > 1000)
+            is_over = has_ended(c);
+        if (is_over)
             (void)shutdown(c->fd, SHUT_RDWR); /* the library sees the end and closes */
     }
+    pthread_mutex_unlock(&server->connections_lock);
 }
 
 static void *watch(void *closure)
@@ -47,7 +62,9 @@ static void *watch(void *closure)
         (void)clock_gettime(CLOCK_MONOTONIC, &until);
         until.tv_sec += 1;
         (void)pthread_cond_timedwait(&server->ended, &server->lock, &until);
+        pthread_mutex_unlock(&server->lock);
         close_overdue(server);
+        pthread_mutex_lock(&server->lock);
     }
     pthread_mutex_unlock(&server->lock);
     return NULL;
@@ -100,6 +117,7 @@ static void done(struct dep_net_server *server)
         MHD_destroy_response(server->stopping);
     (void)pthread_key_delete(server->worker_key);
     (void)pthread_cond_destroy(&server->ended);
+    (void)pthread_mutex_destroy(&server->connections_lock);
     (void)pthread_mutex_destroy(&server->lock);
     free(server);
     errno = error;
@@ -110,6 +128,7 @@ static bool init_locks(struct dep_net_server *server)
     pthread_condattr_t attributes;
 
     (void)pthread_mutex_init(&server->lock, NULL);
+    (void)pthread_mutex_init(&server->connections_lock, NULL);
     (void)pthread_condattr_init(&attributes);
     (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     (void)pthread_cond_init(&server->ended, &attributes);
