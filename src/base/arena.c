@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/secret.h"
+
 #define ALIGN 16u
 
 struct dep_arena_object {
@@ -31,7 +33,7 @@ void dep_arena_reset(struct dep_arena *arena)
         struct dep_arena_object *object = arena->objects;
 
         arena->objects = object->next;
-        memset(object->bytes, 0, object->size);
+        dep_wipe(object->bytes, object->size);
         free(object);
     }
     /* Requests carry secrets; what the next one finds is zero. */

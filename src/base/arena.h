@@ -17,7 +17,7 @@ struct dep_arena {
     unsigned char *memory; /* caller's, `size` bytes; NULL in debug mode */
     size_t size;           /* the limit, in both modes */
     size_t used;
-    size_t peak;           /* most ever used: to set the limit by measurement */
+    size_t peak;                      /* most ever used: to set the limit by measurement */
     struct dep_arena_object *objects; /* debug mode */
     bool is_debug;
 };

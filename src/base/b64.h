@@ -8,7 +8,7 @@
 
 /* Bytes that `len` characters decode to, and characters that `len` bytes encode to. */
 #define DEP_B64_DECODED(len) ((len) / 4 * 3 + ((len) % 4 == 0 ? 0 : (len) % 4 - 1))
-#define DEP_B64_ENCODED(len) (((len) * 4 + 2) / 3)
+#define DEP_B64_ENCODED(len) (((len)*4 + 2) / 3)
 
 /* Decodes base64url into the arena. No padding, no other characters, no stray bits: DEP_ERR_B64_SYNTAX. */
 DEP_MUST struct dep_res dep_b64url_decode(struct dep_arena *arena, struct dep_str text, struct dep_str *ret_bytes);

@@ -346,7 +346,8 @@ struct dep_res dep_json_str(const struct dep_json *value, struct dep_str *ret_te
 }
 
 /* Splits "12.50" into "12" and "50"; refuses an exponent. */
-static struct dep_res split_number(const struct dep_json *value, struct dep_str *ret_whole, struct dep_str *ret_fraction)
+static struct dep_res split_number(const struct dep_json *value, struct dep_str *ret_whole,
+                                   struct dep_str *ret_fraction)
 {
     if (value == NULL)
         return DEP_FAIL(JSON_MISSING);
@@ -378,6 +379,9 @@ struct dep_res dep_json_time(const struct dep_json *value, int64_t *ret_time)
     struct dep_str whole, fraction;
 
     DEP_TRY(split_number(value, &whole, &fraction));
+    /* "-0.5" rounds down to -1. */
+    if (dep_str_starts(whole, DEP_STR("-")))
+        return DEP_FAIL(NUM_RANGE);
     return dep_num_parse(whole, 0, DEP_JSON_TIME_MAX, ret_time);
 }
 

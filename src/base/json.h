@@ -31,12 +31,12 @@ enum dep_json_type {
 struct dep_json {
     enum dep_json_type type;
     uint32_t name_hash;
-    struct dep_str name;     /* member name, escapes resolved; absent in arrays and at the top */
-    struct dep_str text;     /* string: escapes resolved; number: as written */
-    struct dep_str raw;      /* the whole value as written */
-    struct dep_json *child;  /* first member or element */
-    struct dep_json *next;   /* next sibling */
-    size_t count;            /* members or elements */
+    struct dep_str name;    /* member name, escapes resolved; absent in arrays and at the top */
+    struct dep_str text;    /* string: escapes resolved; number: as written */
+    struct dep_str raw;     /* the whole value as written */
+    struct dep_json *child; /* first member or element */
+    struct dep_json *next;  /* next sibling */
+    size_t count;           /* members or elements */
 };
 
 /* Reads one value. Depth 1 is a scalar or an empty container's own level: `[[]]` has depth 2.

@@ -30,7 +30,10 @@ struct dep_res {
 #define DEP_OK ((struct dep_res){ DEP_ERR_NONE })
 #define DEP_FAIL(name) ((struct dep_res){ DEP_ERR_##name })
 
-static inline bool dep_is_ok(struct dep_res res) { return res.err == DEP_ERR_NONE; }
+static inline bool dep_is_ok(struct dep_res res)
+{
+    return res.err == DEP_ERR_NONE;
+}
 
 /* The only macro that returns. */
 #define DEP_TRY(call)                                     \

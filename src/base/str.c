@@ -49,8 +49,7 @@ bool dep_str_starts(struct dep_str s, struct dep_str prefix)
 
 bool dep_str_ends(struct dep_str s, struct dep_str suffix)
 {
-    return s.len >= suffix.len &&
-           (suffix.len == 0 || memcmp(s.ptr + s.len - suffix.len, suffix.ptr, suffix.len) == 0);
+    return s.len >= suffix.len && (suffix.len == 0 || memcmp(s.ptr + s.len - suffix.len, suffix.ptr, suffix.len) == 0);
 }
 
 int dep_str_cmp(struct dep_str a, struct dep_str b)

@@ -18,7 +18,10 @@ struct dep_str {
 /* A slice of a string literal. */
 #define DEP_STR(literal) ((struct dep_str){ "" literal "", sizeof(literal) - 1 })
 /* The same as a constant initialiser, for tables. */
-#define DEP_STR_INIT(literal) { "" literal "", sizeof(literal) - 1 }
+#define DEP_STR_INIT(literal)              \
+    {                                      \
+        "" literal "", sizeof(literal) - 1 \
+    }
 /* No slice at all. */
 #define DEP_STR_ABSENT ((struct dep_str){ NULL, 0 })
 /* Arguments for printf("%.*s"). */
@@ -28,9 +31,15 @@ struct dep_str dep_str(const char *ptr, size_t len);
 /* A slice of a C string; NULL gives an absent slice. */
 struct dep_str dep_str_c(const char *cstr);
 
-static inline bool dep_str_is_absent(struct dep_str s) { return s.ptr == NULL; }
+static inline bool dep_str_is_absent(struct dep_str s)
+{
+    return s.ptr == NULL;
+}
 /* Absent or empty: "parameter with empty value = absent" (oauth-v2-1#3.2). */
-static inline bool dep_str_is_blank(struct dep_str s) { return s.len == 0; }
+static inline bool dep_str_is_blank(struct dep_str s)
+{
+    return s.len == 0;
+}
 
 /* Equality for public text. Absent equals only absent. Never for secrets: see secret.h. */
 bool dep_str_eq(struct dep_str a, struct dep_str b);

@@ -4,11 +4,26 @@
 #include "base/buf.h"
 #include "base/num.h"
 
-static bool is_alpha(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
-static bool is_digit(char c) { return c >= '0' && c <= '9'; }
-static bool is_hex(char c) { return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'); }
-static bool is_unreserved(char c) { return is_alpha(c) || is_digit(c) || dep_str_has(DEP_STR("-._~"), c); }
-static bool is_sub_delim(char c) { return dep_str_has(DEP_STR("!$&'()*+,;="), c); }
+static bool is_alpha(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+static bool is_hex(char c)
+{
+    return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+}
+static bool is_unreserved(char c)
+{
+    return is_alpha(c) || is_digit(c) || dep_str_has(DEP_STR("-._~"), c);
+}
+static bool is_sub_delim(char c)
+{
+    return dep_str_has(DEP_STR("!$&'()*+,;="), c);
+}
 
 /* Unreserved, sub-delims, well-formed percent signs, and `more`. */
 static bool is_made_of(struct dep_str text, struct dep_str more)
@@ -40,6 +55,15 @@ static struct dep_str tail(struct dep_str text, size_t at)
     return at >= text.len ? DEP_STR_ABSENT : dep_str(text.ptr + at + 1, text.len - at - 1);
 }
 
+/* What stands between the brackets: the characters of an address, and no zone. */
+static bool is_ip6_text(struct dep_str text)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if (!is_hex(text.ptr[i]) && text.ptr[i] != ':' && text.ptr[i] != '.')
+            return false;
+    return text.len >= 2;
+}
+
 static bool split_authority(struct dep_str authority, struct dep_url *url)
 {
     size_t at = dep_str_find(authority, '@');
@@ -57,7 +81,7 @@ static bool split_authority(struct dep_str authority, struct dep_url *url)
     if (host_len > authority.len || host_len == 0)
         return false;
     url->host = dep_str_sub(authority, 0, host_len);
-    if (is_ip6 ? !is_made_of(dep_str_sub(url->host, 1, url->host.len - 2), DEP_STR(":")) : !is_made_of(url->host, DEP_STR("")))
+    if (is_ip6 ? !is_ip6_text(dep_str_sub(url->host, 1, url->host.len - 2)) : !is_made_of(url->host, DEP_STR("")))
         return false;
     if (host_len == authority.len)
         return true;
@@ -140,8 +164,14 @@ bool dep_url_is_loopback(const struct dep_url *url)
            dep_str_eq_nocase(url->host, DEP_STR("localhost"));
 }
 
-static char to_lower(char c) { return (char)(c >= 'A' && c <= 'Z' ? c + 32 : c); }
-static char to_upper(char c) { return (char)(c >= 'a' && c <= 'z' ? c - 32 : c); }
+static char to_lower(char c)
+{
+    return (char)(c >= 'A' && c <= 'Z' ? c + 32 : c);
+}
+static char to_upper(char c)
+{
+    return (char)(c >= 'a' && c <= 'z' ? c - 32 : c);
+}
 
 static unsigned hex_value(char c)
 {
