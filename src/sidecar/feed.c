@@ -132,7 +132,7 @@ static void hear_keys(struct dep_guard_feed *feed, struct dep_str jwks)
 }
 
 static struct dep_res apply(struct dep_guard_feed *feed, struct dep_arena *arena, struct dep_str text,
-                            size_t *ret_entries)
+                            bool *ret_is_news)
 {
     /* This thread alone swaps the slot's value. */
     const struct dep_guard_feed_set *old = (const struct dep_guard_feed_set *)feed->slot.current;
@@ -142,21 +142,21 @@ static struct dep_res apply(struct dep_guard_feed *feed, struct dep_arena *arena
         dep_guard_feed_apply(arena, text, old == NULL ? NULL : old->entries, feed->version, dep_clock_unix(), &answer));
     if (answer.set != NULL)
         DEP_TRY(take(feed, answer.set));
+    *ret_is_news = answer.version != feed->version;
     feed->version = answer.version;
     atomic_store(&feed->heard_ms, dep_clock_ms());
     hear_keys(feed, answer.jwks);
-    *ret_entries = answer.entries;
     return DEP_OK;
 }
 
-static struct dep_res hear(struct dep_guard_feed *feed, struct dep_str text, size_t *ret_entries)
+static struct dep_res hear(struct dep_guard_feed *feed, struct dep_str text, bool *ret_is_news)
 {
     void *memory = malloc(BODY_ARENA(text.len));
     struct dep_arena arena;
     struct dep_res res;
 
     dep_arena_init(&arena, memory, memory == NULL ? 0 : BODY_ARENA(text.len));
-    res = apply(feed, &arena, text, ret_entries);
+    res = apply(feed, &arena, text, ret_is_news);
     free(memory);
     return res;
 }
@@ -176,7 +176,7 @@ static struct dep_res feed_url(struct dep_guard_feed *feed, struct dep_str *ret_
     return DEP_OK;
 }
 
-static struct dep_res poll_once(struct dep_guard_feed *feed, size_t *ret_entries)
+static struct dep_res poll_once(struct dep_guard_feed *feed, bool *ret_is_news)
 {
     const struct dep_fetch_policy policy = {
         .may_loopback = feed->config->may_loopback,
@@ -191,7 +191,7 @@ static struct dep_res poll_once(struct dep_guard_feed *feed, size_t *ret_entries
 
     DEP_TRY(feed_url(feed, &request.url));
     DEP_TRY(dep_fetch(feed->issuer.fetcher, &policy, &request, &answer));
-    res = answer.status == 200 ? hear(feed, answer.body, ret_entries) : DEP_FAIL(NET_FETCH_STATUS);
+    res = answer.status == 200 ? hear(feed, answer.body, ret_is_news) : DEP_FAIL(NET_FETCH_STATUS);
     dep_fetch_answer_done(&answer);
     return res;
 }
@@ -212,8 +212,8 @@ static void *run(void *context)
 
     while (pause_ms(feed, pause)) {
         int64_t started_ms = dep_clock_ms();
-        size_t entries = 0;
-        struct dep_res res = poll_once(feed, &entries);
+        bool is_news = false;
+        struct dep_res res = poll_once(feed, &is_news);
 
         if (res.err != last && !dep_is_ok(res))
             fprintf(stderr, "deputy guard: revocation feed: %s\n", dep_err_text(res.err));
@@ -221,7 +221,7 @@ static void *run(void *context)
         if (res.err == DEP_ERR_FEED_SYNTAX)
             feed->version = -1; /* start over with a full set */
         /* A server that answers at once with nothing does not poll long: do not spin. */
-        pause = !dep_is_ok(res) || (entries == 0 && dep_clock_ms() - started_ms < RETRY_MS) ? RETRY_MS : 0;
+        pause = !dep_is_ok(res) || (!is_news && dep_clock_ms() - started_ms < RETRY_MS) ? RETRY_MS : 0;
     }
     return NULL;
 }

@@ -23,7 +23,7 @@ static void load_facts(struct dep_sidecar *sidecar, struct dep_sidecar_worker *w
                        struct dep_guard_facts *facts)
 {
     int64_t now_ms = dep_clock_ms(), silence_ms = dep_guard_feed_silence_ms(sidecar->feed, now_ms);
-    bool is_fresh = dep_keys_age_ms(sidecar->keys, now_ms) <= sidecar->config.keys_stale_max_s * 1000;
+    bool are_usable = dep_keys_are_usable(sidecar->keys, now_ms);
 
     dep_hold_refresh(&worker->keys, dep_keys_slot(sidecar->keys));
     dep_hold_refresh(&worker->feed, dep_guard_feed_slot(sidecar->feed));
@@ -32,7 +32,7 @@ static void load_facts(struct dep_sidecar *sidecar, struct dep_sidecar_worker *w
         .may_refresh_keys = !is_late,
         .feed_silence_s = silence_ms == INT64_MAX ? INT64_MAX : (silence_ms + 999) / 1000,
     };
-    if (worker->keys.value != NULL && is_fresh)
+    if (worker->keys.value != NULL && are_usable)
         facts->keys = ((const struct dep_key_set *)worker->keys.value)->jwks;
     if (worker->feed.value != NULL)
         facts->revocations = ((const struct dep_guard_feed_set *)worker->feed.value)->entries;

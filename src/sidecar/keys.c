@@ -32,6 +32,7 @@ struct dep_keys {
     bool is_stopping, is_wanted, is_in_flight;
     int64_t asked_ms;               /* when an unknown kid last led to a fetch */
     atomic_int_fast64_t fetched_ms; /* 0: never */
+    atomic_int_fast64_t hinted_ms;  /* since when the issuer has said that it has other keys; 0: these are they */
     struct waiting waiting[WAITING_MAX];
     size_t waiting_count;
     char url[URL_MAX]; /* jwks_uri; empty: not known */
@@ -124,6 +125,15 @@ static void resume_all(struct dep_keys *keys)
         keys->resume(keys->context, waiting[i].exchange, waiting[i].adapter);
 }
 
+/* A good fetch answers the hints that came before it began; a newer one has asked for the next. */
+static void settle_hint(struct dep_keys *keys, struct dep_res res)
+{
+    pthread_mutex_lock(&keys->lock);
+    if (dep_is_ok(res) && !keys->is_wanted)
+        atomic_store(&keys->hinted_ms, 0);
+    pthread_mutex_unlock(&keys->lock);
+}
+
 static void *run(void *context)
 {
     struct dep_keys *keys = context;
@@ -133,6 +143,7 @@ static void *run(void *context)
     while (wait_until_due(keys, due_ms)) {
         struct dep_res res = fetch(keys);
 
+        settle_hint(keys, res);
         if (res.err != last && !dep_is_ok(res))
             fprintf(stderr, "deputy guard: keys of the issuer: %s\n", dep_err_text(res.err));
         last = res.err;
@@ -156,6 +167,7 @@ struct dep_keys *dep_keys_new(const struct dep_sidecar_config *config, int stop_
     keys->context = context;
     keys->asked_ms = INT64_MIN / 2;
     atomic_init(&keys->fetched_ms, 0);
+    atomic_init(&keys->hinted_ms, 0);
     dep_slot_init(&keys->slot);
     pthread_mutex_init(&keys->lock, NULL);
     pthread_condattr_init(&attributes);
@@ -195,11 +207,12 @@ struct dep_slot *dep_keys_slot(struct dep_keys *keys)
     return &keys->slot;
 }
 
-int64_t dep_keys_age_ms(struct dep_keys *keys, int64_t now_ms)
+bool dep_keys_are_usable(struct dep_keys *keys, int64_t now_ms)
 {
-    int64_t fetched_ms = atomic_load(&keys->fetched_ms);
+    int64_t fetched_ms = atomic_load(&keys->fetched_ms), hinted_ms = atomic_load(&keys->hinted_ms);
 
-    return fetched_ms == 0 ? INT64_MAX : now_ms - fetched_ms;
+    return fetched_ms != 0 && now_ms - fetched_ms <= keys->config->keys_stale_max_s * 1000 &&
+           (hinted_ms == 0 || now_ms - hinted_ms <= keys->config->feed_silence_max_s * 1000);
 }
 
 /* Under the lock. A fetch that is on its way already may be joined. */
@@ -243,6 +256,8 @@ void dep_keys_hint(struct dep_keys *keys)
 {
     pthread_mutex_lock(&keys->lock);
     keys->is_wanted = true;
+    if (atomic_load(&keys->hinted_ms) == 0)
+        atomic_store(&keys->hinted_ms, dep_clock_ms());
     pthread_cond_signal(&keys->wake);
     pthread_mutex_unlock(&keys->lock);
 }

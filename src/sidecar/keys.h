@@ -2,7 +2,8 @@
  *
  * Invariants:
  *  (1) One fetch in flight. Unknown kids cause at most one in keys_throttle_s (attack case A33).
- *  (2) A set that cannot be used as a whole changes nothing: the old one stays (A35), until keys_stale_max_s (A34). */
+ *  (2) When the issuer says that its keys changed, the old ones are used for feed_silence_max_s at most (A65).
+ *  (3) A set that cannot be used as a whole changes nothing: the old one stays (A35), until keys_stale_max_s (A34). */
 #ifndef DEP_SIDECAR_KEYS_H
 #define DEP_SIDECAR_KEYS_H
 
@@ -28,8 +29,9 @@ struct dep_keys *dep_keys_new(const struct dep_sidecar_config *config, int stop_
 void dep_keys_stop(struct dep_keys *keys);
 void dep_keys_free(struct dep_keys *keys);
 struct dep_slot *dep_keys_slot(struct dep_keys *keys);
-/* Since the last good fetch; INT64_MAX before the first. */
-int64_t dep_keys_age_ms(struct dep_keys *keys, int64_t now_ms);
+/* True when there are keys, not older than keys_stale_max_s, and the feed has not been saying for longer than
+ * feed_silence_max_s that there are others. */
+bool dep_keys_are_usable(struct dep_keys *keys, int64_t now_ms);
 /* True when an unknown kid may be waited for. */
 bool dep_keys_may_refresh(struct dep_keys *keys, int64_t now_ms);
 /* Asks for a fetch and lets the exchange wait for it (dep_net_defer() is called here). False: not now, decide with what

@@ -262,6 +262,29 @@ DEP_TEST(A65_tainted_key_kills_cached_tokens)
     stop_issuer(&w);
 }
 
+/* Told of other keys, and unable to fetch them: the old ones are not trusted for longer than the bound. */
+DEP_TEST(A65_other_keys_that_cannot_be_fetched_are_503)
+{
+    struct world w;
+
+    start_issuer(&w);
+    w.config.feed_silence_max_s = 1;
+    start_guard(&w);
+
+    struct dep_str token = mint(&w, w.keys.issuer, "k1", "J1", "");
+
+    DEP_CHECK(t, wait_for_status(&w, token, 200) >= 0);
+    atomic_store(&w.is_jwks_down, true);
+    pthread_mutex_lock(&w.lock);
+    w.keys_version++;
+    pthread_mutex_unlock(&w.lock);
+    DEP_CHECK(t, wait_for_status(&w, token, 503) >= 0);
+    atomic_store(&w.is_jwks_down, false);
+    DEP_CHECK(t, wait_for_status(&w, token, 200) >= 0);
+    DEP_CHECK(t, stop_guard(&w) == 0);
+    stop_issuer(&w);
+}
+
 DEP_TEST(A34_A35_bad_sets_keep_the_old_keys)
 {
     static const char *const more[] = {
@@ -527,6 +550,7 @@ int main(void)
         DEP_ROW(A33_random_kids_fetch_once),
         DEP_ROW(A64_rotation_is_followed_at_once),
         DEP_ROW(A65_tainted_key_kills_cached_tokens),
+        DEP_ROW(A65_other_keys_that_cannot_be_fetched_are_503),
         DEP_ROW(A34_A35_bad_sets_keep_the_old_keys),
         DEP_ROW(B25_B27_B38_proofs_once_and_fenced),
         DEP_ROW(B30_one_proof_at_the_same_instant),

@@ -384,7 +384,7 @@ suite.row('every decision is in the guard\'s own log, and no secret', async () =
   check(records.some((record) => record.jti === decode(token).claims.jti && record.outcome === 'allow'), 'by token');
   for (const secret of ['a-secret-marker', token, world.R1.secret])
     check(!text.includes(secret) && !guard.stderr.includes(secret), 'a secret is in the log');
-  const verify = new Process(program('deputy'), ['audit', 'verify', path.join(folder, 'audit')], { cwd: folder });
+  const verify = new Process(program('deputy'), ['audit', 'verify', '--data', daemon.data, '--log', path.join(folder, 'audit')], { cwd: folder });
   equal((await verify.ended).code, 0, `audit verify: ${verify.stdout} ${verify.stderr}`);
 });
 
