@@ -16,6 +16,7 @@
 struct dep_audit_place {
     uint64_t segment; /* index of its first leaf */
     uint64_t offset;
+    uint64_t before; /* bytes of all segments before this one */
 };
 
 struct dep_audit_log {
@@ -57,7 +58,7 @@ DEP_MUST struct dep_res dep_audit_recover(struct dep_audit_log *log);
 /* The derived state, so that the next opening reads only what was written since. */
 DEP_MUST struct dep_res dep_audit_state_write(struct dep_audit_log *log);
 /* Takes the state over if it fits the newest checkpoint and the files: tree, last place, last leaf. False: start from nothing. */
-bool dep_audit_state_read(struct dep_audit_log *log);
+bool dep_audit_state_read(struct dep_audit_log *log, const struct dep_segments *segments);
 /* The record that ends at `place`, on the heap. */
 DEP_MUST struct dep_res dep_audit_read_before(const struct dep_audit_log *log, struct dep_audit_place place,
                                               struct dep_str *ret_line);

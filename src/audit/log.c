@@ -155,7 +155,7 @@ static struct dep_res next_segment(struct dep_audit_log *log)
     if (log->segment_fd >= 0)
         close(log->segment_fd);
     log->segment_fd = fd;
-    log->end = (struct dep_audit_place){ .segment = log->tree.size };
+    log->end = (struct dep_audit_place){ .segment = log->tree.size, .before = log->end.before + log->end.offset };
     log->needs_segment = false;
     return DEP_OK;
 }

@@ -113,10 +113,13 @@ static struct dep_res replay(struct dep_audit_log *log, const struct dep_segment
             break;
         dep_merkle_leaf(log->crypto, line, leaf);
         dep_audit_grow(log, leaf);
-        log->last = (struct dep_audit_place){ segments->first[lines->segment], lines->offset };
+        log->last.segment = segments->first[lines->segment];
+        log->last.offset = lines->offset;
         DEP_TRY(check_root(log));
     }
-    return log->has_checkpoint && log->tree.size < log->signed_size ? DEP_FAIL(AUDIT_CORRUPT) : DEP_OK;
+    if (log->has_checkpoint && log->tree.size < log->signed_size)
+        return DEP_FAIL(AUDIT_CORRUPT);
+    return dep_segments_bytes(log->log_fd, segments, log->last.segment, &log->last.before);
 }
 
 /* "ts" of the newest record; a record without one counts as 0. */
@@ -146,7 +149,9 @@ static struct dep_res take_end(struct dep_audit_log *log, const struct dep_segme
 
     if (segments->count == 0)
         return DEP_OK;
-    log->end = (struct dep_audit_place){ segments->first[segments->count - 1], lines->offset };
+    log->end.segment = segments->first[segments->count - 1];
+    log->end.offset = lines->offset;
+    DEP_TRY(dep_segments_bytes(log->log_fd, segments, log->end.segment, &log->end.before));
     dep_segment_name(name, log->end.segment);
     log->segment_fd = openat(log->log_fd, name, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
     if (log->segment_fd < 0)
@@ -160,7 +165,7 @@ static struct dep_res take_end(struct dep_audit_log *log, const struct dep_segme
 static void forget_tree(struct dep_audit_log *log)
 {
     dep_merkle_init(&log->tree);
-    log->last = (struct dep_audit_place){ 0, 0 };
+    log->last = (struct dep_audit_place){ .offset = 0 };
     log->leaves_count = 0;
 }
 
@@ -169,7 +174,7 @@ static struct dep_res recover(struct dep_audit_log *log, const struct dep_segmen
     struct dep_res res = DEP_FAIL(AUDIT_CORRUPT);
 
     forget_tree(log);
-    if (dep_audit_state_read(log))
+    if (dep_audit_state_read(log, segments))
         res = replay(log, segments, lines);
     if (!dep_is_ok(res)) {
         dep_lines_done(lines);

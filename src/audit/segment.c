@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/num.h"
@@ -111,6 +112,23 @@ void dep_segments_done(struct dep_segments *segments)
 {
     free(segments->first);
     *segments = (struct dep_segments){ NULL, 0 };
+}
+
+struct dep_res dep_segments_bytes(int log_fd, const struct dep_segments *segments, uint64_t first, uint64_t *ret_bytes)
+{
+    uint64_t bytes = 0;
+
+    for (size_t i = 0; i < segments->count && segments->first[i] < first; i++) {
+        char name[DEP_SEGMENT_NAME_MAX];
+        struct stat about;
+
+        dep_segment_name(name, segments->first[i]);
+        if (fstatat(log_fd, name, &about, AT_SYMLINK_NOFOLLOW) != 0)
+            return DEP_FAIL(AUDIT_IO);
+        bytes += (uint64_t)about.st_size;
+    }
+    *ret_bytes = bytes;
+    return DEP_OK;
 }
 
 static struct dep_res open_segment(struct dep_lines *lines)

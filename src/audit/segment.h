@@ -24,6 +24,8 @@ DEP_MUST struct dep_res dep_segments_open(const char *directory, int *ret_log_fd
 /* DEP_ERR_AUDIT_IO; DEP_ERR_AUDIT_CORRUPT when the first segment is missing. Other files are passed over. */
 DEP_MUST struct dep_res dep_segments_read(int log_fd, struct dep_segments *ret_segments);
 void dep_segments_done(struct dep_segments *segments);
+/* Bytes of the segments before the one that begins with leaf `first`. */
+DEP_MUST struct dep_res dep_segments_bytes(int log_fd, const struct dep_segments *segments, uint64_t first, uint64_t *ret_bytes);
 void dep_segment_name(char name[DEP_SEGMENT_NAME_MAX], uint64_t first);
 
 /* Why the last segment ends before its file does. */

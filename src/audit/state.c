@@ -1,7 +1,8 @@
 /* The state file: where the log ended at a checkpoint and the heads of its tree, so that opening does not read the whole log.
  *
  * It is derived and not trusted: the heads must give the root that is signed for their size, at once or after the records behind
- * them were added, and the record before the place must be the last leaf. What does not fit is made anew from the segments. */
+ * them were added, the record before the place must be the last leaf, and the segments before must be as long as they were. What does
+ * not fit is made anew from the segments. A record that was changed in place is not seen here: that is for verification. */
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,6 +45,7 @@ struct dep_res dep_audit_state_write(struct dep_audit_log *log)
     dep_json_member_int(&writer, "size", (int64_t)log->tree.size);
     dep_json_member_int(&writer, "segment", (int64_t)log->last.segment);
     dep_json_member_int(&writer, "offset", (int64_t)log->last.offset);
+    dep_json_member_int(&writer, "before", (int64_t)log->last.before);
     dep_json_name(&writer, "last");
     put_hash(&writer, log->last_leaf);
     dep_json_name(&writer, "heads");
@@ -84,6 +86,7 @@ static struct dep_res parse(struct dep_arena *arena, struct dep_str text, struct
     DEP_TRY(get_number(json, DEP_STR("size"), &ret_state->tree.size));
     DEP_TRY(get_number(json, DEP_STR("segment"), &ret_state->last.segment));
     DEP_TRY(get_number(json, DEP_STR("offset"), &ret_state->last.offset));
+    DEP_TRY(get_number(json, DEP_STR("before"), &ret_state->last.before));
     DEP_TRY(get_hash(DEP_JSON_GET(json, "last"), ret_state->last_leaf));
     heads = DEP_JSON_GET(json, "heads");
     if (heads == NULL || heads->type != DEP_JSON_ARRAY || ret_state->tree.size == 0 || ret_state->last.offset == 0 ||
@@ -168,15 +171,18 @@ static bool is_leaf_in_place(const struct dep_audit_log *log, const struct state
            memcmp(leaf, state->last_leaf, sizeof(leaf)) == 0;
 }
 
-bool dep_audit_state_read(struct dep_audit_log *log)
+bool dep_audit_state_read(struct dep_audit_log *log, const struct dep_segments *segments)
 {
     unsigned char root[DEP_SHA256_LEN];
     struct state state;
+    uint64_t before = 0;
 
     if (!log->has_checkpoint || !dep_is_ok(load(log, &state)) || state.tree.size > log->signed_size)
         return false;
     dep_merkle_root(&state.tree, log->crypto, root);
     if (state.tree.size == log->signed_size && memcmp(root, log->signed_root, sizeof(root)) != 0)
+        return false;
+    if (!dep_is_ok(dep_segments_bytes(log->log_fd, segments, state.last.segment, &before)) || before != state.last.before)
         return false;
     if (!is_leaf_in_place(log, &state))
         return false;
