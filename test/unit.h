@@ -22,27 +22,30 @@ struct dep_test_row {
 };
 
 #define DEP_TEST(name) static void name(struct dep_test *t)
-#define DEP_ROW(name) { #name, name }
+#define DEP_ROW(test)              \
+    {                              \
+        .name = #test, .run = test \
+    }
 #define DEP_COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define DEP_SKIP(t, why) ((void)((t)->skipped = (why)))
 
 #define DEP_CHECK(t, condition) dep_test_check((t), !!(condition), __FILE__, __LINE__, "%s", #condition)
-#define DEP_CHECK_OK(t, call)                                                                      \
-    do {                                                                                           \
-        struct dep_res dep_test_res = (call);                                                      \
+#define DEP_CHECK_OK(t, call)                                                                       \
+    do {                                                                                            \
+        struct dep_res dep_test_res = (call);                                                       \
         dep_test_check((t), dep_is_ok(dep_test_res), __FILE__, __LINE__, "%s is %s, not ok", #call, \
-                       dep_err_name(dep_test_res.err));                                            \
+                       dep_err_name(dep_test_res.err));                                             \
     } while (0)
-#define DEP_CHECK_FAIL(t, call, reason)                                                                      \
-    do {                                                                                                     \
-        struct dep_res dep_test_res = (call);                                                                \
+#define DEP_CHECK_FAIL(t, call, reason)                                                                          \
+    do {                                                                                                         \
+        struct dep_res dep_test_res = (call);                                                                    \
         dep_test_check((t), dep_test_res.err == DEP_ERR_##reason, __FILE__, __LINE__, "%s is %s, not %s", #call, \
-                       dep_err_name(dep_test_res.err), #reason);                                             \
+                       dep_err_name(dep_test_res.err), #reason);                                                 \
     } while (0)
 #define DEP_CHECK_STR(t, got, want) dep_test_check_str((t), (got), (want), __FILE__, __LINE__)
 
-__attribute__((format(printf, 5, 6))) static inline void dep_test_check(struct dep_test *t, bool is_good, const char *file,
-                                                                        int line, const char *format, ...)
+__attribute__((format(printf, 5, 6))) static inline void
+dep_test_check(struct dep_test *t, bool is_good, const char *file, int line, const char *format, ...)
 {
     t->checks++;
     if (is_good)
@@ -58,7 +61,8 @@ __attribute__((format(printf, 5, 6))) static inline void dep_test_check(struct d
     va_end(arguments);
 }
 
-static inline void dep_test_check_str(struct dep_test *t, struct dep_str got, const char *want, const char *file, int line)
+static inline void dep_test_check_str(struct dep_test *t, struct dep_str got, const char *want, const char *file,
+                                      int line)
 {
     dep_test_check(t, dep_str_eq_c(got, want), file, line, "got \"%.*s\", want \"%s\"", DEP_STR_ARG(got), want);
 }
@@ -77,8 +81,8 @@ static inline int dep_test_main(const struct dep_test_row *rows, size_t count)
             printf("# the row checked nothing\n");
             t.failures++;
         }
-        printf("%s %zu - %s%s%s\n", t.failures == 0 ? "ok" : "not ok", i + 1, t.name, t.skipped != NULL ? " # SKIP " : "",
-               t.skipped != NULL ? t.skipped : "");
+        printf("%s %zu - %s%s%s\n", t.failures == 0 ? "ok" : "not ok", i + 1, t.name,
+               t.skipped != NULL ? " # SKIP " : "", t.skipped != NULL ? t.skipped : "");
         fflush(stdout);
         failed += t.failures > 0;
     }
