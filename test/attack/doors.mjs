@@ -67,7 +67,7 @@ class Door {
   }
 }
 
-class TokenDoor extends Door {
+export class TokenDoor extends Door {
   kind = 'token';
   algs = ['ES256', 'EdDSA', 'RS256', 'PS256'];
 
