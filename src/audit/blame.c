@@ -11,7 +11,8 @@
 
 typedef const unsigned char (*leaves)[DEP_SHA256_LEN];
 
-static bool are_signed(struct dep_crypto *crypto, leaves hashes, uint64_t size, const unsigned char root[DEP_SHA256_LEN])
+static bool are_signed(struct dep_crypto *crypto, leaves hashes, uint64_t size,
+                       const unsigned char root[DEP_SHA256_LEN])
 {
     unsigned char computed[DEP_SHA256_LEN];
     struct dep_merkle tree;
@@ -29,7 +30,8 @@ static bool is_at(leaves hashes, uint64_t size, uint64_t index, const unsigned c
 }
 
 /* The record at `index` has hash `got` instead of its own; the one behind it has `next`, if there is one. */
-static const char *describe(leaves hashes, uint64_t size, uint64_t index, const unsigned char *got, const unsigned char *next)
+static const char *describe(leaves hashes, uint64_t size, uint64_t index, const unsigned char *got,
+                            const unsigned char *next)
 {
     if (next != NULL && is_at(hashes, size, index + 1, got) && is_at(hashes, size, index, next))
         return "and the one after it were exchanged";
@@ -55,7 +57,8 @@ static bool compare(struct dep_crypto *crypto, struct dep_lines *lines, leaves h
         if (!dep_is_ok(dep_lines_next(lines, &line)) || line.ptr == NULL) {
             bool is_damaged = lines->tail != DEP_TAIL_NONE;
 
-            *ret_blame = (struct dep_blame){ index, is_damaged ? "was damaged or cut off" : "is missing: the log ends before it" };
+            *ret_blame = (struct dep_blame){ index, is_damaged ? "was damaged or cut off"
+                                                               : "is missing: the log ends before it" };
             return true;
         }
         if (index < from)
@@ -74,8 +77,8 @@ static bool compare(struct dep_crypto *crypto, struct dep_lines *lines, leaves h
     return false;
 }
 
-bool dep_blame_find(struct dep_crypto *crypto, int directory_fd, int log_fd, const struct dep_segments *segments, uint64_t size,
-                    const unsigned char root[DEP_SHA256_LEN], uint64_t from, struct dep_blame *ret_blame)
+bool dep_blame_find(struct dep_crypto *crypto, int directory_fd, int log_fd, const struct dep_segments *segments,
+                    uint64_t size, const unsigned char root[DEP_SHA256_LEN], uint64_t from, struct dep_blame *ret_blame)
 {
     size_t bytes = (size_t)size * DEP_SHA256_LEN;
     struct dep_lines lines = { .fd = -1 };

@@ -12,7 +12,8 @@ struct dep_blame {
 
 /* Compares the records from leaf `from` on with the file of leaves. False when that file does not give the `root` of `size` leaves,
  * so that it says nothing, or when no record differs. */
-bool dep_blame_find(struct dep_crypto *crypto, int directory_fd, int log_fd, const struct dep_segments *segments, uint64_t size,
-                    const unsigned char root[DEP_SHA256_LEN], uint64_t from, struct dep_blame *ret_blame);
+bool dep_blame_find(struct dep_crypto *crypto, int directory_fd, int log_fd, const struct dep_segments *segments,
+                    uint64_t size, const unsigned char root[DEP_SHA256_LEN], uint64_t from,
+                    struct dep_blame *ret_blame);
 
 #endif

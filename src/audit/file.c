@@ -40,7 +40,8 @@ static struct dep_res read_open(int fd, size_t len_max, struct dep_str *ret_byte
     return DEP_OK;
 }
 
-struct dep_res dep_file_read(int directory_fd, const char *name, size_t len_max, struct dep_str *ret_bytes, uint64_t *ret_from)
+struct dep_res dep_file_read(int directory_fd, const char *name, size_t len_max, struct dep_str *ret_bytes,
+                             uint64_t *ret_from)
 {
     int fd = openat(directory_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     struct dep_res res;

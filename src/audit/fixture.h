@@ -89,8 +89,10 @@ static inline void fixture_path(const struct fixture *f, const char *name, char 
 /* What record `index` says. */
 static inline void record_text(uint64_t index, char ret_text[128])
 {
-    (void)snprintf(ret_text, 128, "{\"ts\":%llu,\"id\":\"D%llu\",\"event\":\"token.issued\",\"outcome\":\"allow\",\"aud\":[\"u:%llu\"]}",
-                   1700000000ull + (unsigned long long)index, (unsigned long long)index, (unsigned long long)index % 3);
+    (void)snprintf(
+        ret_text, 128,
+        "{\"ts\":%llu,\"id\":\"D%llu\",\"event\":\"token.issued\",\"outcome\":\"allow\",\"aud\":[\"u:%llu\"]}",
+        1700000000ull + (unsigned long long)index, (unsigned long long)index, (unsigned long long)index % 3);
 }
 
 /* Appends the next `count` records in one batch. */
@@ -125,7 +127,8 @@ static inline bool count_record(void *context, const struct dep_audit_entry *ent
     char wanted[128];
 
     record_text(entry->index, wanted);
-    counted->is_good = counted->is_good && entry->index == counted->from + counted->count && dep_str_eq_c(entry->line, wanted);
+    counted->is_good =
+        counted->is_good && entry->index == counted->from + counted->count && dep_str_eq_c(entry->line, wanted);
     counted->count++;
     return true;
 }

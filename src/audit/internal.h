@@ -30,10 +30,10 @@ struct dep_audit_log {
     int log_fd;       /* the folder of the segments */
     int segment_fd;   /* the segment that is written; -1: none yet */
     int leaves_fd;
-    struct dep_audit_place end; /* where the next record goes */
+    struct dep_audit_place end;  /* where the next record goes */
     struct dep_audit_place last; /* behind the newest record; its segment may be the one before */
-    bool has_dirty_tail;        /* bytes behind `end` that do not count */
-    bool must_sync_cut;         /* and a sync of them failed */
+    bool has_dirty_tail;         /* bytes behind `end` that do not count */
+    bool must_sync_cut;          /* and a sync of them failed */
     bool needs_segment;
 
     struct dep_merkle tree;

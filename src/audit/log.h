@@ -14,8 +14,8 @@
 struct dep_audit_log;
 
 struct dep_audit_config {
-    const char *directory;   /* created with mode 0700 */
-    struct dep_str origin;   /* first line of checkpoints: "deputy/<issuer without scheme>" */
+    const char *directory;             /* created with mode 0700 */
+    struct dep_str origin;             /* first line of checkpoints: "deputy/<issuer without scheme>" */
     const struct dep_private_key *key; /* Ed25519; outlives the log */
     int64_t segment_bytes_max;
 };

@@ -56,8 +56,9 @@ DEP_TEST(its_files_are_private)
     static const struct {
         const char *name;
         mode_t mode;
-    } files[] = { { "", 0700 },           { "log", 0700 },        { FIRST, 0640 },    { "checkpoint", 0640 },
-                  { "checkpoints", 0640 }, { "key.pub", 0644 }, { "state", 0600 }, { "leaves", 0640 } };
+    } files[] = { { "", 0700 },           { "log", 0700 },         { FIRST, 0640 },
+                  { "checkpoint", 0640 }, { "checkpoints", 0640 }, { "key.pub", 0644 },
+                  { "state", 0600 },      { "leaves", 0640 } };
     mode_t mask = umask(0);
     struct fixture f;
 
@@ -121,7 +122,8 @@ DEP_TEST(writes_checkpoints_as_signed_notes)
     DEP_CHECK(t, dep_str_cut(&rest, '\n', &line) && dep_str_eq_c(line, "12"));
     DEP_CHECK(t, dep_str_cut(&rest, '\n', &line) && line.len == 44 && line.ptr[43] == '=');
     DEP_CHECK(t, dep_str_cut(&rest, '\n', &line) && line.len == 0);
-    DEP_CHECK(t, dep_str_cut(&rest, '\n', &line) && dep_str_starts(line, DEP_STR("\xE2\x80\x94 deputy/as.example.org ")));
+    DEP_CHECK(t,
+              dep_str_cut(&rest, '\n', &line) && dep_str_starts(line, DEP_STR("\xE2\x80\x94 deputy/as.example.org ")));
     DEP_CHECK(t, line.len == 4 + 22 + 92); /* 4 + 64 bytes in base64 */
     free(bytes);
     fixture_done(&f);
@@ -227,8 +229,8 @@ DEP_TEST(counts_lines_behind_the_checkpoint)
     fixture_init(&f);
     child = fork();
     if (child == 0) {
-        if (!dep_is_ok(fixture_open(&f)) || !dep_is_ok(fixture_append(&f, 5)) || !dep_is_ok(dep_audit_checkpoint(f.log)) ||
-            !dep_is_ok(fixture_append(&f, 40)))
+        if (!dep_is_ok(fixture_open(&f)) || !dep_is_ok(fixture_append(&f, 5)) ||
+            !dep_is_ok(dep_audit_checkpoint(f.log)) || !dep_is_ok(fixture_append(&f, 40)))
             _exit(1);
         kill(getpid(), SIGKILL);
     }
@@ -243,7 +245,9 @@ DEP_TEST(counts_lines_behind_the_checkpoint)
 /* Whatever the state file says, the log opens as it is: the state only saves time. */
 DEP_TEST(does_not_trust_the_state_file)
 {
-    static const char *const bad[] = { "", "{", "{}", "null", "{\"size\":1,\"segment\":0,\"before\":0,\"offset\":9,\"last\":\"\",\"heads\":[]}" };
+    static const char *const bad[] = {
+        "", "{", "{}", "null", "{\"size\":1,\"segment\":0,\"before\":0,\"offset\":9,\"last\":\"\",\"heads\":[]}"
+    };
     struct fixture f;
     size_t len;
     char *state;

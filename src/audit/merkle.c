@@ -16,8 +16,8 @@ void dep_merkle_leaf(struct dep_crypto *crypto, struct dep_str line, unsigned ch
 }
 
 /* `ret_hash` may be one of the children. */
-static void node(struct dep_crypto *crypto, const unsigned char left[DEP_SHA256_LEN], const unsigned char right[DEP_SHA256_LEN],
-                 unsigned char ret_hash[DEP_SHA256_LEN])
+static void node(struct dep_crypto *crypto, const unsigned char left[DEP_SHA256_LEN],
+                 const unsigned char right[DEP_SHA256_LEN], unsigned char ret_hash[DEP_SHA256_LEN])
 {
     struct dep_str parts[] = { dep_str("\x01", 1), hash_str(left), hash_str(right) };
 
@@ -70,8 +70,8 @@ static void range_root(struct dep_crypto *crypto, const unsigned char (*leaves)[
     dep_merkle_root(&tree, crypto, ret_root);
 }
 
-void dep_merkle_prove(struct dep_crypto *crypto, const unsigned char (*leaves)[DEP_SHA256_LEN], uint64_t size, uint64_t index,
-                      struct dep_merkle_proof *ret_proof)
+void dep_merkle_prove(struct dep_crypto *crypto, const unsigned char (*leaves)[DEP_SHA256_LEN], uint64_t size,
+                      uint64_t index, struct dep_merkle_proof *ret_proof)
 {
     unsigned depth = 0;
 

@@ -29,8 +29,8 @@ struct dep_merkle_proof {
 };
 
 /* The proof for leaf `index` of `leaves[0 .. size)`. Hashes the whole tree once. */
-void dep_merkle_prove(struct dep_crypto *crypto, const unsigned char (*leaves)[DEP_SHA256_LEN], uint64_t size, uint64_t index,
-                      struct dep_merkle_proof *ret_proof);
+void dep_merkle_prove(struct dep_crypto *crypto, const unsigned char (*leaves)[DEP_SHA256_LEN], uint64_t size,
+                      uint64_t index, struct dep_merkle_proof *ret_proof);
 bool dep_merkle_is_included(struct dep_crypto *crypto, const unsigned char leaf[DEP_SHA256_LEN],
                             const struct dep_merkle_proof *proof, const unsigned char root[DEP_SHA256_LEN]);
 

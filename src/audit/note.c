@@ -92,8 +92,9 @@ void dep_note_signer_write(struct dep_buf *buf, const struct dep_note_signer *si
     dep_b64_put(buf, typed, sizeof(typed));
 }
 
-struct dep_res dep_note_sign(struct dep_crypto *crypto, const struct dep_note_signer *signer, const struct dep_private_key *key,
-                             uint64_t size, const unsigned char root[DEP_SHA256_LEN], struct dep_buf *buf)
+struct dep_res dep_note_sign(struct dep_crypto *crypto, const struct dep_note_signer *signer,
+                             const struct dep_private_key *key, uint64_t size, const unsigned char root[DEP_SHA256_LEN],
+                             struct dep_buf *buf)
 {
     unsigned char blob[sizeof(signer->key_hash) + DEP_SIGNATURE_MAX];
     struct dep_str name = dep_str(signer->name, signer->name_len);
@@ -178,13 +179,16 @@ static bool is_signed(struct dep_crypto *crypto, const struct dep_public_key *ke
     struct dep_str name, blob;
 
     dep_arena_init(&arena, memory, sizeof(memory));
-    return dep_str_cut(&rest, ' ', &name) && dep_str_eq(name, dep_str(signer->name, signer->name_len)) && rest.len <= 128 &&
-           dep_is_ok(dep_b64_decode(&arena, rest, &blob)) && blob.len == sizeof(signer->key_hash) + SIGNATURE_LEN &&
+    return dep_str_cut(&rest, ' ', &name) && dep_str_eq(name, dep_str(signer->name, signer->name_len)) &&
+           rest.len <= 128 && dep_is_ok(dep_b64_decode(&arena, rest, &blob)) &&
+           blob.len == sizeof(signer->key_hash) + SIGNATURE_LEN &&
            memcmp(blob.ptr, signer->key_hash, sizeof(signer->key_hash)) == 0 &&
-           dep_is_ok(dep_verify(crypto, DEP_ALG_ED25519, key, text, dep_str_sub(blob, sizeof(signer->key_hash), blob.len)));
+           dep_is_ok(
+               dep_verify(crypto, DEP_ALG_ED25519, key, text, dep_str_sub(blob, sizeof(signer->key_hash), blob.len)));
 }
 
-struct dep_res dep_note_verify(struct dep_crypto *crypto, const struct dep_note_signer *signer, const struct dep_note *note)
+struct dep_res dep_note_verify(struct dep_crypto *crypto, const struct dep_note_signer *signer,
+                               const struct dep_note *note)
 {
     struct dep_str rest = note->signatures;
     struct dep_public_key *key = NULL;

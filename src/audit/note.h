@@ -36,17 +36,18 @@ struct dep_note {
 };
 
 /* DEP_ERR_AUDIT_SYNTAX when the name has a blank, a plus or a control character, or the key is not Ed25519. */
-DEP_MUST struct dep_res dep_note_signer_of(struct dep_crypto *crypto, struct dep_str name, const struct dep_private_key *key,
-                                           struct dep_note_signer *ret_signer);
+DEP_MUST struct dep_res dep_note_signer_of(struct dep_crypto *crypto, struct dep_str name,
+                                           const struct dep_private_key *key, struct dep_note_signer *ret_signer);
 /* From the verifier key line "name+hash+base64". */
-DEP_MUST struct dep_res dep_note_signer_read(struct dep_crypto *crypto, struct dep_str line, struct dep_note_signer *ret_signer);
+DEP_MUST struct dep_res dep_note_signer_read(struct dep_crypto *crypto, struct dep_str line,
+                                             struct dep_note_signer *ret_signer);
 /* The verifier key line, without a newline. */
 void dep_note_signer_write(struct dep_buf *buf, const struct dep_note_signer *signer);
 
 /* Writes a whole note. */
 DEP_MUST struct dep_res dep_note_sign(struct dep_crypto *crypto, const struct dep_note_signer *signer,
-                                      const struct dep_private_key *key, uint64_t size, const unsigned char root[DEP_SHA256_LEN],
-                                      struct dep_buf *buf);
+                                      const struct dep_private_key *key, uint64_t size,
+                                      const unsigned char root[DEP_SHA256_LEN], struct dep_buf *buf);
 /* Reads the note at the start of `text`: DEP_ERR_AUDIT_SYNTAX. */
 DEP_MUST struct dep_res dep_note_read(struct dep_str text, struct dep_note *ret_note);
 /* The origin is the signer's name, and one of the signatures is the signer's and good: DEP_ERR_AUDIT_CORRUPT. */

@@ -45,13 +45,16 @@ DEP_TEST(verifies_what_others_signed)
     struct dep_crypto *crypto = dep_crypto_new();
     struct dep_note_signer signer;
     struct dep_note note = {
-        .text = DEP_STR("If you think cryptography is the answer to your problem,\nthen you don't know what your problem is.\n"),
+        .text = DEP_STR(
+            "If you think cryptography is the answer to your problem,\nthen you don't know what your problem is.\n"),
         .origin = DEP_STR("PeterNeumann"),
-        .signatures = DEP_STR("\xE2\x80\x94 PeterNeumann x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6"
+        .signatures = DEP_STR("\xE2\x80\x94 PeterNeumann "
+                              "x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6"
                               "RyyBwJnAM=\n"),
     };
 
-    DEP_CHECK_OK(t, dep_note_signer_read(crypto, DEP_STR("PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW"),
+    DEP_CHECK_OK(t, dep_note_signer_read(crypto,
+                                         DEP_STR("PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW"),
                                          &signer));
     DEP_CHECK_OK(t, dep_note_verify(crypto, &signer, &note));
     note.text.len--;
@@ -125,8 +128,9 @@ DEP_TEST(J08_every_byte_counts)
 /* Others may sign too, before or after; a signature of another key of the same name does not count. */
 DEP_TEST(finds_its_signature_among_others)
 {
-    static const char other[] = "\xE2\x80\x94 witness.example x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6"
-                                "KE6RyyBwJnAM=\n";
+    static const char other[] =
+        "\xE2\x80\x94 witness.example x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6"
+        "KE6RyyBwJnAM=\n";
     struct made made, stranger;
     char text[2 * DEP_NOTE_MAX];
     struct dep_note note;
@@ -165,7 +169,7 @@ DEP_TEST(signs_with_ed25519_only)
 int main(void)
 {
     static const struct dep_test_row rows[] = {
-        DEP_ROW(reads_verifier_keys_of_others), DEP_ROW(verifies_what_others_signed), DEP_ROW(J08_every_byte_counts),
+        DEP_ROW(reads_verifier_keys_of_others),    DEP_ROW(verifies_what_others_signed), DEP_ROW(J08_every_byte_counts),
         DEP_ROW(finds_its_signature_among_others), DEP_ROW(signs_with_ed25519_only),
     };
 

@@ -27,7 +27,7 @@ struct dep_audit_filter {
     struct dep_str event;     /* "token.issued" */
     struct dep_str outcome;   /* "allow" or "deny" */
     struct dep_str decision;
-    int64_t since, until;     /* Unix seconds; 0 for no bound */
+    int64_t since, until; /* Unix seconds; 0 for no bound */
 };
 bool dep_audit_matches(const struct dep_audit_filter *filter, const struct dep_json *record);
 
@@ -40,6 +40,7 @@ struct dep_audit_report {
     char detail[256]; /* what is wrong and where, for people */
 };
 /* `public_key` is the note verifier key ("origin+hash+base64", as in key.pub); absent: the key.pub of the directory. */
-DEP_MUST struct dep_res dep_audit_verify(const char *directory, struct dep_str public_key, struct dep_audit_report *ret_report);
+DEP_MUST struct dep_res dep_audit_verify(const char *directory, struct dep_str public_key,
+                                         struct dep_audit_report *ret_report);
 
 #endif

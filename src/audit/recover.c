@@ -143,7 +143,8 @@ static int64_t read_time(const struct dep_audit_log *log)
 }
 
 /* Opens the last segment for writing and cuts its tail. */
-static struct dep_res take_end(struct dep_audit_log *log, const struct dep_segments *segments, const struct dep_lines *lines)
+static struct dep_res take_end(struct dep_audit_log *log, const struct dep_segments *segments,
+                               const struct dep_lines *lines)
 {
     char name[DEP_SEGMENT_NAME_MAX];
 
@@ -201,6 +202,7 @@ struct dep_res dep_audit_recover(struct dep_audit_log *log)
     DEP_TRY(res);
     /* Derived: what a larger tree left behind goes. */
     (void)dep_is_ok(dep_audit_flush_leaves(log));
-    return ftruncate(log->leaves_fd, (off_t)((log->tree.size - log->leaves_count) * DEP_SHA256_LEN)) == 0 ? DEP_OK
-                                                                                                   : DEP_FAIL(AUDIT_IO);
+    return ftruncate(log->leaves_fd, (off_t)((log->tree.size - log->leaves_count) * DEP_SHA256_LEN)) == 0
+               ? DEP_OK
+               : DEP_FAIL(AUDIT_IO);
 }

@@ -141,7 +141,8 @@ static struct dep_res read_back(int fd, uint64_t offset, struct dep_str *ret_lin
     return DEP_OK;
 }
 
-struct dep_res dep_audit_read_before(const struct dep_audit_log *log, struct dep_audit_place place, struct dep_str *ret_line)
+struct dep_res dep_audit_read_before(const struct dep_audit_log *log, struct dep_audit_place place,
+                                     struct dep_str *ret_line)
 {
     char name[DEP_SEGMENT_NAME_MAX];
     struct dep_res res;
@@ -182,7 +183,8 @@ bool dep_audit_state_read(struct dep_audit_log *log, const struct dep_segments *
     dep_merkle_root(&state.tree, log->crypto, root);
     if (state.tree.size == log->signed_size && memcmp(root, log->signed_root, sizeof(root)) != 0)
         return false;
-    if (!dep_is_ok(dep_segments_bytes(log->log_fd, segments, state.last.segment, &before)) || before != state.last.before)
+    if (!dep_is_ok(dep_segments_bytes(log->log_fd, segments, state.last.segment, &before)) ||
+        before != state.last.before)
         return false;
     if (!is_leaf_in_place(log, &state))
         return false;

@@ -73,11 +73,13 @@ static struct dep_res check_note(struct verification *v, const struct dep_note *
     uint64_t before = v->heads_count == 0 ? 0 : v->heads[v->heads_count - 1].size;
 
     if (!dep_is_ok(dep_note_verify(v->crypto, &v->signer, note))) {
-        blame(v->report, "the checkpoint of size %" PRIu64 " in %s is not signed by the key %s", note->size, file, v->signer.name);
+        blame(v->report, "the checkpoint of size %" PRIu64 " in %s is not signed by the key %s", note->size, file,
+              v->signer.name);
         return DEP_OK;
     }
     if (note->size < before)
-        blame(v->report, "the tree shrank: a checkpoint of size %" PRIu64 " follows one of size %" PRIu64, note->size, before);
+        blame(v->report, "the tree shrank: a checkpoint of size %" PRIu64 " follows one of size %" PRIu64, note->size,
+              before);
     if (v->heads_count > 0 && note->size == before &&
         memcmp(note->root, v->heads[v->heads_count - 1].root, DEP_SHA256_LEN) != 0)
         blame(v->report, "two checkpoints of size %" PRIu64 " have different roots", note->size);
@@ -147,7 +149,9 @@ static void blame_range(struct verification *v, uint64_t from, uint64_t size)
     if (dep_blame_find(v->crypto, v->directory_fd, v->log_fd, &v->segments, newest->size, newest->root, from, &found))
         blame(v->report, "record %" PRIu64 " %s", found.index, found.what);
     else
-        blame(v->report, "a record from %" PRIu64 " to %" PRIu64 " was changed: the tree does not have the root signed for size %" PRIu64,
+        blame(v->report,
+              "a record from %" PRIu64 " to %" PRIu64
+              " was changed: the tree does not have the root signed for size %" PRIu64,
               from, size - 1, size);
 }
 

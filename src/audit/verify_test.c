@@ -19,7 +19,8 @@ static void make_log(struct dep_test *t, struct fixture *f)
     }
     fixture_close(f);
     report = fixture_verify(f);
-    DEP_CHECK(t, report.is_intact && report.records == RECORDS && report.records_signed == RECORDS && report.checkpoints == 3);
+    DEP_CHECK(t, report.is_intact && report.records == RECORDS && report.records_signed == RECORDS &&
+                     report.checkpoints == 3);
 }
 
 static void remove_file(struct dep_test *t, const struct fixture *f, const char *name)
@@ -198,11 +199,13 @@ DEP_TEST(J06_without_the_leaves)
     tamper_init(t, &x);
     remove_file(t, &x.f, "leaves");
     x.bad[start_of(x.good, x.len, 33) + 5] ^= 1;
-    tamper_check(t, &x, x.len, "a record from 20 to 39 was changed: the tree does not have the root signed for size 40");
+    tamper_check(t, &x, x.len,
+                 "a record from 20 to 39 was changed: the tree does not have the root signed for size 40");
     /* The same when the leaves were made to fit the changed records. */
     x.bad[start_of(x.good, x.len, 33) + 5] ^= 1;
     fixture_write(&x.f, "leaves", x.bad, x.len);
-    tamper_check(t, &x, x.len, "a record from 20 to 39 was changed: the tree does not have the root signed for size 40");
+    tamper_check(t, &x, x.len,
+                 "a record from 20 to 39 was changed: the tree does not have the root signed for size 40");
     tamper_done(&x);
 }
 
@@ -349,18 +352,12 @@ DEP_TEST(an_empty_log_is_intact)
 int main(void)
 {
     static const struct dep_test_row rows[] = {
-        DEP_ROW(J06_any_bit_of_any_record),
-        DEP_ROW(J06_records_removed),
-        DEP_ROW(J06_records_cut_off_at_the_end),
-        DEP_ROW(J06_records_exchanged),
-        DEP_ROW(J06_records_doubled_and_put_in),
-        DEP_ROW(J06_two_logs_spliced),
-        DEP_ROW(J06_without_the_leaves),
-        DEP_ROW(J08_a_forged_checkpoint),
-        DEP_ROW(J08_a_suffix_is_not_covered),
-        DEP_ROW(J07_the_tree_shrank),
-        DEP_ROW(J06_segments_missing),
-        DEP_ROW(takes_a_key_from_outside),
+        DEP_ROW(J06_any_bit_of_any_record),      DEP_ROW(J06_records_removed),
+        DEP_ROW(J06_records_cut_off_at_the_end), DEP_ROW(J06_records_exchanged),
+        DEP_ROW(J06_records_doubled_and_put_in), DEP_ROW(J06_two_logs_spliced),
+        DEP_ROW(J06_without_the_leaves),         DEP_ROW(J08_a_forged_checkpoint),
+        DEP_ROW(J08_a_suffix_is_not_covered),    DEP_ROW(J07_the_tree_shrank),
+        DEP_ROW(J06_segments_missing),           DEP_ROW(takes_a_key_from_outside),
         DEP_ROW(an_empty_log_is_intact),
     };
 

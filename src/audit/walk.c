@@ -18,8 +18,8 @@ static size_t segment_of(const struct dep_segments *segments, uint64_t from)
     return at;
 }
 
-static struct dep_res walk_lines(struct dep_lines *lines, struct dep_arena *arena, uint64_t from, dep_audit_visit *visit,
-                                 void *context)
+static struct dep_res walk_lines(struct dep_lines *lines, struct dep_arena *arena, uint64_t from,
+                                 dep_audit_visit *visit, void *context)
 {
     struct dep_audit_entry entry;
     struct dep_json *record;
@@ -40,8 +40,8 @@ static struct dep_res walk_lines(struct dep_lines *lines, struct dep_arena *aren
     }
 }
 
-static struct dep_res walk_segments(int log_fd, const struct dep_segments *segments, uint64_t from, dep_audit_visit *visit,
-                                    void *context)
+static struct dep_res walk_segments(int log_fd, const struct dep_segments *segments, uint64_t from,
+                                    dep_audit_visit *visit, void *context)
 {
     void *memory = malloc(RECORD_ARENA);
     struct dep_lines lines = { .fd = -1 };
@@ -123,9 +123,11 @@ bool dep_audit_matches(const struct dep_audit_filter *filter, const struct dep_j
         return false;
     if (WANTS(decision) && !is_text(record, DEP_STR("id"), filter->decision))
         return false;
-    if (WANTS(task) && !is_text(record, DEP_STR("task"), filter->task) && !is_text(record, DEP_STR("parent_task"), filter->task))
+    if (WANTS(task) && !is_text(record, DEP_STR("task"), filter->task) &&
+        !is_text(record, DEP_STR("parent_task"), filter->task))
         return false;
-    if (WANTS(jti) && !is_text(record, DEP_STR("jti"), filter->jti) && !is_listed(record, DEP_STR("lineage"), filter->jti))
+    if (WANTS(jti) && !is_text(record, DEP_STR("jti"), filter->jti) &&
+        !is_listed(record, DEP_STR("lineage"), filter->jti))
         return false;
     if (WANTS(resource) && !is_listed(record, DEP_STR("aud"), filter->resource) &&
         !is_listed(record, DEP_STR("asked_targets"), filter->resource))

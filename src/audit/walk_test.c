@@ -45,11 +45,13 @@ DEP_TEST(refuses_what_is_not_json)
     fixture_done(&f);
 }
 
-static const char record_json[] =
-    "{\"ts\":1700000000,\"id\":\"01J\",\"node\":\"as\",\"event\":\"token.issued\",\"outcome\":\"allow\",\"client\":\"c1\","
-    "\"principal\":\"agent:A\",\"sub\":\"agent:S\",\"chain\":[\"agent:A\",\"agent:B\",\"agent:S\"],\"task\":\"t1\",\"parent_task\":\"t0\","
-    "\"aud\":[\"https://api.example.org/\",\"https://two.example.org/\"],\"token_client\":\"c2\",\"jti\":\"j3\",\"lineage\":[\"j2\",\"j1\"],"
-    "\"asked_targets\":[\"https://asked.example.org/\"]}";
+static const char record_json[] = "{\"ts\":1700000000,\"id\":\"01J\",\"node\":\"as\",\"event\":\"token.issued\","
+                                  "\"outcome\":\"allow\",\"client\":\"c1\","
+                                  "\"principal\":\"agent:A\",\"sub\":\"agent:S\",\"chain\":[\"agent:A\",\"agent:B\","
+                                  "\"agent:S\"],\"task\":\"t1\",\"parent_task\":\"t0\","
+                                  "\"aud\":[\"https://api.example.org/\",\"https://two.example.org/"
+                                  "\"],\"token_client\":\"c2\",\"jti\":\"j3\",\"lineage\":[\"j2\",\"j1\"],"
+                                  "\"asked_targets\":[\"https://asked.example.org/\"]}";
 
 static const struct {
     struct dep_audit_filter filter;
@@ -86,7 +88,8 @@ static const struct {
     { { .since = 1700000001 }, false },
     { { .until = 1699999999 }, false },
     { { .principal = DEP_STR_INIT("agent:B"), .outcome = DEP_STR_INIT("deny") }, false },
-    { { .principal = DEP_STR_INIT("agent:B"), .outcome = DEP_STR_INIT("allow"), .jti = DEP_STR_INIT("j2"), .since = 1 }, true },
+    { { .principal = DEP_STR_INIT("agent:B"), .outcome = DEP_STR_INIT("allow"), .jti = DEP_STR_INIT("j2"), .since = 1 },
+      true },
 };
 
 DEP_TEST(filters_by_every_field)

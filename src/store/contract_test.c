@@ -177,9 +177,12 @@ static void batches(struct dep_test *t, struct dep_store *store)
         int64_t version;
         enum dep_err err;
     } bad[] = {
-        { DEP_CHANGE_ADD, "here", 0, DEP_ERR_STORE_EXISTS },          { DEP_CHANGE_REPLACE, "here", 9, DEP_ERR_STORE_CONFLICT },
-        { DEP_CHANGE_REPLACE, "absent", 1, DEP_ERR_STORE_MISSING },   { DEP_CHANGE_REMOVE, "here", 9, DEP_ERR_STORE_CONFLICT },
-        { DEP_CHANGE_REMOVE, "absent", 1, DEP_ERR_STORE_MISSING },    { DEP_CHANGE_ADD, "new", 0, DEP_ERR_STORE_EXISTS },
+        { DEP_CHANGE_ADD, "here", 0, DEP_ERR_STORE_EXISTS },
+        { DEP_CHANGE_REPLACE, "here", 9, DEP_ERR_STORE_CONFLICT },
+        { DEP_CHANGE_REPLACE, "absent", 1, DEP_ERR_STORE_MISSING },
+        { DEP_CHANGE_REMOVE, "here", 9, DEP_ERR_STORE_CONFLICT },
+        { DEP_CHANGE_REMOVE, "absent", 1, DEP_ERR_STORE_MISSING },
+        { DEP_CHANGE_ADD, "new", 0, DEP_ERR_STORE_EXISTS },
     };
     const char *const before = "gone=g@1 here=h@1 put=p@1 ";
     size_t failed;
@@ -189,7 +192,8 @@ static void batches(struct dep_test *t, struct dep_store *store)
     DEP_CHECK_OK(t, commit(store, change(DEP_CHANGE_ADD, "put", 0, "p")));
     for (size_t i = 0; i < DEP_COUNT(bad); i++)
         for (size_t at = 0; at <= 4; at++) {
-            struct dep_change batch[5] = { change(DEP_CHANGE_ADD, "new", 0, "n"), change(DEP_CHANGE_REMOVE, "gone", 1, ""),
+            struct dep_change batch[5] = { change(DEP_CHANGE_ADD, "new", 0, "n"),
+                                           change(DEP_CHANGE_REMOVE, "gone", 1, ""),
                                            change(DEP_CHANGE_PUT, "put", 0, "changed"),
                                            change(DEP_CHANGE_REPLACE, "here", 1, "changed") };
 
@@ -203,9 +207,11 @@ static void batches(struct dep_test *t, struct dep_store *store)
             check_walk(t, store, DEP_RECORD_AGENT, before);
         }
 
-    struct dep_change good[] = { change(DEP_CHANGE_ADD, "new", 0, "n"), change(DEP_CHANGE_REMOVE, "gone", 1, ""),
-                                 change(DEP_CHANGE_PUT, "put", 0, "changed"), change(DEP_CHANGE_REPLACE, "here", 1, "changed"),
-                                 change(DEP_CHANGE_REPLACE, "here", 2, "again"), change(DEP_CHANGE_REMOVE, "new", 1, "") };
+    struct dep_change good[] = {
+        change(DEP_CHANGE_ADD, "new", 0, "n"),          change(DEP_CHANGE_REMOVE, "gone", 1, ""),
+        change(DEP_CHANGE_PUT, "put", 0, "changed"),    change(DEP_CHANGE_REPLACE, "here", 1, "changed"),
+        change(DEP_CHANGE_REPLACE, "here", 2, "again"), change(DEP_CHANGE_REMOVE, "new", 1, "")
+    };
 
     DEP_CHECK_OK(t, dep_store_commit(store, good, DEP_COUNT(good), &failed));
     check_walk(t, store, DEP_RECORD_AGENT, "here=again@3 put=changed@2 ");
@@ -239,7 +245,8 @@ static void small_arenas(struct dep_test *t, struct dep_store *store)
     struct dep_res res = DEP_OK;
     size_t size = 0;
 
-    DEP_CHECK_OK(t, commit(store, change(DEP_CHANGE_ADD, "identifier", 0, "a body that needs more than sixteen bytes")));
+    DEP_CHECK_OK(t,
+                 commit(store, change(DEP_CHANGE_ADD, "identifier", 0, "a body that needs more than sixteen bytes")));
     do {
         dep_arena_init_debug(&arena, size);
         res = dep_store_get(store, DEP_RECORD_AGENT, DEP_STR("identifier"), &arena, &record);
@@ -279,12 +286,30 @@ static void nesting(struct dep_test *t, struct dep_store *store)
     DEP_CHECK(t, nested.found == 2);
 }
 
-DEP_TEST(counts_versions_and_checks_them) { for_each_store(t, versions); }
-DEP_TEST(walks_in_order_of_id) { for_each_store(t, order); }
-DEP_TEST(a_batch_is_all_or_nothing) { for_each_store(t, batches); }
-DEP_TEST(expires_what_is_set_to) { for_each_store(t, expiry); }
-DEP_TEST(a_full_arena_is_a_result) { for_each_store(t, small_arenas); }
-DEP_TEST(a_walk_may_use_the_store) { for_each_store(t, nesting); }
+DEP_TEST(counts_versions_and_checks_them)
+{
+    for_each_store(t, versions);
+}
+DEP_TEST(walks_in_order_of_id)
+{
+    for_each_store(t, order);
+}
+DEP_TEST(a_batch_is_all_or_nothing)
+{
+    for_each_store(t, batches);
+}
+DEP_TEST(expires_what_is_set_to)
+{
+    for_each_store(t, expiry);
+}
+DEP_TEST(a_full_arena_is_a_result)
+{
+    for_each_store(t, small_arenas);
+}
+DEP_TEST(a_walk_may_use_the_store)
+{
+    for_each_store(t, nesting);
+}
 
 DEP_TEST(the_faulty_one_fails_when_it_is_told)
 {

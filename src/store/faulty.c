@@ -28,22 +28,24 @@ static bool must_fail(struct faulty *faulty)
     return true;
 }
 
-static struct dep_res faulty_walk(struct dep_store *store, enum dep_record_kind kind, dep_record_visit *visit, void *context)
+static struct dep_res faulty_walk(struct dep_store *store, enum dep_record_kind kind, dep_record_visit *visit,
+                                  void *context)
 {
     if (must_fail(faulty_of(store)))
         return DEP_FAIL(STORE_IO);
     return dep_store_walk(faulty_of(store)->inner, kind, visit, context);
 }
 
-static struct dep_res faulty_get(struct dep_store *store, enum dep_record_kind kind, struct dep_str id, struct dep_arena *arena,
-                                 struct dep_record *ret_record)
+static struct dep_res faulty_get(struct dep_store *store, enum dep_record_kind kind, struct dep_str id,
+                                 struct dep_arena *arena, struct dep_record *ret_record)
 {
     if (must_fail(faulty_of(store)))
         return DEP_FAIL(STORE_IO);
     return dep_store_get(faulty_of(store)->inner, kind, id, arena, ret_record);
 }
 
-static struct dep_res faulty_commit(struct dep_store *store, const struct dep_change *changes, size_t count, size_t *ret_failed)
+static struct dep_res faulty_commit(struct dep_store *store, const struct dep_change *changes, size_t count,
+                                    size_t *ret_failed)
 {
     if (must_fail(faulty_of(store)))
         return DEP_FAIL(STORE_IO);

@@ -69,7 +69,8 @@ static struct item *item_new(const struct dep_record *record, int64_t version)
     return item;
 }
 
-static struct dep_res memory_walk(struct dep_store *store, enum dep_record_kind kind, dep_record_visit *visit, void *context)
+static struct dep_res memory_walk(struct dep_store *store, enum dep_record_kind kind, dep_record_visit *visit,
+                                  void *context)
 {
     const struct items *items = &memory_of(store)->items;
 
@@ -79,8 +80,8 @@ static struct dep_res memory_walk(struct dep_store *store, enum dep_record_kind 
     return DEP_OK;
 }
 
-static struct dep_res memory_get(struct dep_store *store, enum dep_record_kind kind, struct dep_str id, struct dep_arena *arena,
-                                 struct dep_record *ret_record)
+static struct dep_res memory_get(struct dep_store *store, enum dep_record_kind kind, struct dep_str id,
+                                 struct dep_arena *arena, struct dep_record *ret_record)
 {
     const struct items *items = &memory_of(store)->items;
     struct dep_record record;
@@ -168,7 +169,8 @@ static void settle(struct items *before, struct items *after)
         after->at[i]->is_new = false;
 }
 
-static struct dep_res memory_commit(struct dep_store *store, const struct dep_change *changes, size_t count, size_t *ret_failed)
+static struct dep_res memory_commit(struct dep_store *store, const struct dep_change *changes, size_t count,
+                                    size_t *ret_failed)
 {
     struct items *items = &memory_of(store)->items;
     struct items copy = { .count = items->count, .room = items->count + count };

@@ -189,7 +189,8 @@ static void advance(const struct dep_replay *replay, struct shard *shard, int64_
 }
 
 /* Gives the place to `generation`, if nothing live stands there and nothing of `generation` was ever dropped. */
-static struct dep_res take_place(const struct dep_replay *replay, struct shard *shard, struct table *table, int64_t generation)
+static struct dep_res take_place(const struct dep_replay *replay, struct shard *shard, struct table *table,
+                                 int64_t generation)
 {
     if (generation <= shard->dropped || generation < table->generation)
         return DEP_FAIL(REPLAY_SEEN);
@@ -228,8 +229,8 @@ static struct dep_res insert(const struct dep_replay *replay, struct shard *shar
     return DEP_OK;
 }
 
-struct dep_res dep_replay_insert(struct dep_replay *replay, const unsigned char key[DEP_REPLAY_KEY_LEN], int64_t expires,
-                                 int64_t now)
+struct dep_res dep_replay_insert(struct dep_replay *replay, const unsigned char key[DEP_REPLAY_KEY_LEN],
+                                 int64_t expires, int64_t now)
 {
     struct cell cell;
     struct dep_res res;

@@ -25,19 +25,22 @@ static const char *const statement_text[STATEMENTS] = {
     [ROLLBACK] = "ROLLBACK",
     [GET] = "SELECT version, expires, body FROM record WHERE kind = ?1 AND id = ?2",
     [ADD] = "INSERT INTO record (kind, id, version, expires, body) VALUES (?1, ?2, 1, ?4, ?5) ON CONFLICT DO NOTHING",
-    [REPLACE] = "UPDATE record SET version = version + 1, expires = ?4, body = ?5 WHERE kind = ?1 AND id = ?2 AND version = ?3",
-    [PUT] = ("INSERT INTO record (kind, id, version, expires, body) VALUES (?1, ?2, 1, ?4, ?5) ON CONFLICT DO UPDATE SET "
-             "version = version + 1, expires = excluded.expires, body = excluded.body"),
+    [REPLACE] =
+        "UPDATE record SET version = version + 1, expires = ?4, body = ?5 WHERE kind = ?1 AND id = ?2 AND version = ?3",
+    [PUT] =
+        ("INSERT INTO record (kind, id, version, expires, body) VALUES (?1, ?2, 1, ?4, ?5) ON CONFLICT DO UPDATE SET "
+         "version = version + 1, expires = excluded.expires, body = excluded.body"),
     [REMOVE] = "DELETE FROM record WHERE kind = ?1 AND id = ?2 AND version = ?3",
     [EXPIRE] = "DELETE FROM record WHERE expires <> 0 AND expires < ?1",
 };
 
-static const char schema[] = "BEGIN IMMEDIATE;"
-                             "CREATE TABLE record (kind INTEGER NOT NULL, id TEXT NOT NULL, version INTEGER NOT NULL,"
-                             " expires INTEGER NOT NULL, body TEXT NOT NULL, PRIMARY KEY (kind, id)) WITHOUT ROWID, STRICT;"
-                             "CREATE INDEX record_expires ON record (expires) WHERE expires <> 0;"
-                             "PRAGMA user_version = 1;"
-                             "COMMIT";
+static const char schema[] =
+    "BEGIN IMMEDIATE;"
+    "CREATE TABLE record (kind INTEGER NOT NULL, id TEXT NOT NULL, version INTEGER NOT NULL,"
+    " expires INTEGER NOT NULL, body TEXT NOT NULL, PRIMARY KEY (kind, id)) WITHOUT ROWID, STRICT;"
+    "CREATE INDEX record_expires ON record (expires) WHERE expires <> 0;"
+    "PRAGMA user_version = 1;"
+    "COMMIT";
 
 struct store {
     struct dep_store base;
@@ -52,7 +55,8 @@ static struct store *store_of(struct dep_store *store)
 
 static bool bind_text(sqlite3_stmt *statement, int at, struct dep_str text)
 {
-    return sqlite3_bind_text64(statement, at, text.len > 0 ? text.ptr : "", text.len, SQLITE_STATIC, SQLITE_UTF8) == SQLITE_OK;
+    return sqlite3_bind_text64(statement, at, text.len > 0 ? text.ptr : "", text.len, SQLITE_STATIC, SQLITE_UTF8) ==
+           SQLITE_OK;
 }
 
 static struct dep_str column_text(sqlite3_stmt *statement, int column)
@@ -73,7 +77,8 @@ static struct dep_res run(sqlite3_stmt *statement)
     return result == SQLITE_DONE ? DEP_OK : DEP_FAIL(STORE_IO);
 }
 
-static struct dep_res visit_rows(sqlite3_stmt *statement, enum dep_record_kind kind, dep_record_visit *visit, void *context)
+static struct dep_res visit_rows(sqlite3_stmt *statement, enum dep_record_kind kind, dep_record_visit *visit,
+                                 void *context)
 {
     int result;
 
@@ -91,7 +96,8 @@ static struct dep_res visit_rows(sqlite3_stmt *statement, enum dep_record_kind k
 }
 
 /* With a statement of its own, so that `visit` may use the store. */
-static struct dep_res sqlite_walk(struct dep_store *store, enum dep_record_kind kind, dep_record_visit *visit, void *context)
+static struct dep_res sqlite_walk(struct dep_store *store, enum dep_record_kind kind, dep_record_visit *visit,
+                                  void *context)
 {
     sqlite3_stmt *statement = NULL;
     struct dep_res res = DEP_FAIL(STORE_IO);
@@ -119,8 +125,8 @@ static struct dep_res copy_row(sqlite3_stmt *statement, struct dep_arena *arena,
     return ret_record->body.ptr == NULL ? DEP_FAIL(ARENA_FULL) : DEP_OK;
 }
 
-static struct dep_res sqlite_get(struct dep_store *store, enum dep_record_kind kind, struct dep_str id, struct dep_arena *arena,
-                                 struct dep_record *ret_record)
+static struct dep_res sqlite_get(struct dep_store *store, enum dep_record_kind kind, struct dep_str id,
+                                 struct dep_arena *arena, struct dep_record *ret_record)
 {
     sqlite3_stmt *statement = store_of(store)->statements[GET];
     struct dep_record record = { .kind = kind, .id = dep_arena_dup(arena, id) };
@@ -165,7 +171,8 @@ static struct dep_res apply(struct store *store, const struct dep_change *change
     const struct dep_record *record = &change->record;
     bool has_version = change->op == DEP_CHANGE_REPLACE || change->op == DEP_CHANGE_REMOVE;
     bool has_body = change->op != DEP_CHANGE_REMOVE;
-    bool is_bound = sqlite3_bind_int(statement, 1, (int)record->kind) == SQLITE_OK && bind_text(statement, 2, record->id);
+    bool is_bound =
+        sqlite3_bind_int(statement, 1, (int)record->kind) == SQLITE_OK && bind_text(statement, 2, record->id);
 
     if (has_version)
         is_bound = is_bound && sqlite3_bind_int64(statement, 3, record->version) == SQLITE_OK;
@@ -194,7 +201,8 @@ static struct dep_res apply_all(struct store *store, const struct dep_change *ch
     return run(store->statements[COMMIT]);
 }
 
-static struct dep_res sqlite_commit(struct dep_store *store, const struct dep_change *changes, size_t count, size_t *ret_failed)
+static struct dep_res sqlite_commit(struct dep_store *store, const struct dep_change *changes, size_t count,
+                                    size_t *ret_failed)
 {
     struct store *self = store_of(store);
     struct dep_res res;
@@ -258,8 +266,8 @@ static struct dep_res take_schema(sqlite3 *database)
 static struct dep_res prepare_all(struct store *store)
 {
     for (size_t i = 0; i < STATEMENTS; i++)
-        if (sqlite3_prepare_v3(store->database, statement_text[i], -1, SQLITE_PREPARE_PERSISTENT, &store->statements[i], NULL) !=
-            SQLITE_OK)
+        if (sqlite3_prepare_v3(store->database, statement_text[i], -1, SQLITE_PREPARE_PERSISTENT, &store->statements[i],
+                               NULL) != SQLITE_OK)
             return DEP_FAIL(STORE_IO);
     return DEP_OK;
 }
@@ -282,8 +290,9 @@ static struct dep_res make_file(const char *path)
 
 static struct dep_res open_database(struct store *store, const char *path)
 {
-    static const char settings[] = "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
-                                   "PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; PRAGMA secure_delete = ON";
+    static const char settings[] =
+        "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
+        "PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; PRAGMA secure_delete = ON";
 
     DEP_TRY(make_file(path));
     if (sqlite3_open_v2(path, &store->database, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK ||
