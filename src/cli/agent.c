@@ -7,15 +7,22 @@
 #define AGENTS "/admin/v1/agents"
 #define TREE_DEPTH_MAX 32
 
-static const struct dep_flag write_flags[] = {
-    { "name", DEP_FLAG_TEXT, "NAME", 0, "what people call it", 0 },
-    { "owner", DEP_FLAG_TEXT, "WHO", 0, "the person or team that answers for it (create only)", 0 },
-    { "org", DEP_FLAG_TEXT, "ORG", 0, "its organisation (create only)", 0 },
-    { "agent-version", DEP_FLAG_TEXT, "TEXT", 0, "its version", 0 },
-    { "purpose", DEP_FLAG_TEXT, "TEXT", 0, "what it is for", 0 },
-    { "parent", DEP_FLAG_TEXT, "AGENT", 0, "the agent above it (create only)", 0 },
-    { "ceiling", DEP_FLAG_TEXT, "\"URI SCOPE…\"", DEP_FLAG_REPEATED, "the most it may ever have at a resource", 0 },
+#define SHARED_FLAGS                                                                                                \
+    { "name", DEP_FLAG_TEXT, "NAME", 0, "what people call it", 0 },                                                 \
+        { "agent-version", DEP_FLAG_TEXT, "TEXT", 0, "its version", 0 },                                            \
+        { "purpose", DEP_FLAG_TEXT, "TEXT", 0, "what it is for", 0 },                                               \
+    {                                                                                                               \
+        "ceiling", DEP_FLAG_TEXT, "\"URI SCOPE…\"", DEP_FLAG_REPEATED, "the most it may ever have at a resource", 0 \
+    }
+
+static const struct dep_flag create_flags[] = {
+    SHARED_FLAGS,
+    { "owner", DEP_FLAG_TEXT, "WHO", DEP_FLAG_REQUIRED, "the person or team that answers for it", 0 },
+    { "org", DEP_FLAG_TEXT, "ORG", 0, "its organisation", 0 },
+    { "parent", DEP_FLAG_TEXT, "AGENT", 0, "the agent above it, by id or name", 0 },
 };
+
+static const struct dep_flag update_flags[] = { SHARED_FLAGS };
 
 static const struct dep_body_row create_rows[] = {
     { "name", "name", DEP_BODY_TEXT },       { "owner", "owner", DEP_BODY_TEXT },
@@ -62,12 +69,10 @@ static int create(struct dep_cli *cli)
     const char *parent = dep_cli_get(cli, "parent");
     json_t *body;
 
-    for (size_t i = 0; i < 2; i++) {
-        if (!dep_cli_has(cli, create_rows[i].flag)) {
-            dep_cli_fail(cli, DEP_EXIT_USAGE, "bad_value", "--%s: this flag is required", create_rows[i].flag);
-            dep_cli_suggest(cli, "deputy agent create --help");
-            return DEP_EXIT_USAGE;
-        }
+    if (!dep_cli_has(cli, "name")) {
+        dep_cli_fail(cli, DEP_EXIT_USAGE, "bad_value", "--name: this flag is required");
+        dep_cli_suggest(cli, "deputy agent create --help");
+        return DEP_EXIT_USAGE;
     }
     if (parent != NULL) {
         int code = dep_admin_agent_id(cli, parent, &parent);
@@ -191,11 +196,11 @@ static int tree(struct dep_cli *cli)
 }
 
 static const struct dep_verb verbs[] = {
-    { "create", NULL, 0, 0, "register an agent; --name and --owner are required", DEP_CLI_FLAGS(write_flags), create,
+    { "create", NULL, 0, 0, "register an agent; --name and --owner are required", DEP_CLI_FLAGS(create_flags), create,
       false },
     { "list", NULL, 0, 0, "all agents", NULL, 0, list, false },
     { "get", "AGENT", 1, 1, "one agent, by id or name", NULL, 0, get, false },
-    { "update", "AGENT", 1, 1, "change name, version, purpose or ceiling", DEP_CLI_FLAGS(write_flags), update, false },
+    { "update", "AGENT", 1, 1, "change name, version, purpose or ceiling", DEP_CLI_FLAGS(update_flags), update, false },
     { "suspend", "AGENT", 1, 1, "no tokens for it and its subtree until it is resumed", NULL, 0, suspend, false },
     { "resume", "AGENT", 1, 1, "end a suspension", NULL, 0, resume, false },
     { "ban", "AGENT", 1, 1, "the kill switch: for good, with its whole subtree", NULL, 0, ban, false },

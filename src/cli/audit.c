@@ -11,6 +11,7 @@
 
 #include "cli/nouns.h"
 #include "cli/out.h"
+#include "cli/secret.h"
 #include "base/num.h"
 
 #define LOG_FLAG                                                                                 \
@@ -20,6 +21,12 @@
 #define TAIL_LINES 20
 
 static const struct dep_flag log_flags[] = { LOG_FLAG };
+
+static const struct dep_flag verify_flags[] = {
+    LOG_FLAG,
+    { "public-key", DEP_FLAG_TEXT, "TEXT|file:PATH", 0,
+      "the log's key as you know it; default the key.pub beside the log", 0 },
+};
 
 static const struct dep_flag tail_flags[] = {
     LOG_FLAG,
@@ -262,41 +269,46 @@ static int tail(struct dep_cli *cli)
     return code;
 }
 
+/* One log: its row, and what is wrong with it. */
+static int verify_one(struct dep_cli *cli, const char *directory, struct dep_str public_key, json_t *items,
+                      const char **ret_damage)
+{
+    struct dep_audit_report report = { 0 };
+    struct dep_res res = dep_audit_verify(directory, public_key, &report);
+    bool is_intact = dep_is_ok(res) && report.is_intact;
+
+    if (!dep_is_ok(res) && res.err != DEP_ERR_AUDIT_CORRUPT && res.err != DEP_ERR_AUDIT_SYNTAX)
+        return unreadable(cli, directory, res);
+    if (!is_intact)
+        *ret_damage = dep_cli_text(cli, "%s: %s", directory,
+                                   report.detail[0] != '\0' ? report.detail : dep_err_text(DEP_ERR_AUDIT_CORRUPT));
+    json_array_append_new(items,
+                          json_pack("{s:s,s:b,s:I,s:I,s:I,s:s}", "log", directory, "intact", is_intact, "records",
+                                    (json_int_t)report.records, "signed", (json_int_t)report.records_signed,
+                                    "checkpoints", (json_int_t)report.checkpoints, "detail", report.detail));
+    return DEP_EXIT_OK;
+}
+
 static int verify(struct dep_cli *cli)
 {
+    static const struct dep_column_spec found[] = {
+        { "LOG", "log" },       { "INTACT", "intact" },           { "RECORDS", "records" },
+        { "SIGNED", "signed" }, { "CHECKPOINTS", "checkpoints" }, { "DETAIL", "detail" },
+    };
+    struct dep_str public_key = DEP_STR_ABSENT;
     json_t *items = json_array();
     const char *damage = NULL;
+    int code = DEP_EXIT_OK;
 
-    for (size_t i = 0; dep_audit_directory(cli, i) != NULL; i++) {
-        const char *directory = dep_audit_directory(cli, i);
-        struct dep_audit_report report = { 0 };
-        struct dep_res res = dep_audit_verify(directory, DEP_STR_ABSENT, &report);
-
-        if (!dep_is_ok(res) && res.err != DEP_ERR_AUDIT_CORRUPT && res.err != DEP_ERR_AUDIT_SYNTAX) {
-            json_decref(items);
-            return unreadable(cli, directory, res);
-        }
-        if (!dep_is_ok(res) || !report.is_intact)
-            damage =
-                dep_cli_text(cli, "%s: %s", directory,
-                             report.detail[0] != '\0' ? report.detail
-                                                      : dep_err_text(dep_is_ok(res) ? DEP_ERR_AUDIT_CORRUPT : res.err));
-        json_array_append_new(items, json_pack("{s:s,s:b,s:I,s:I,s:I,s:s}", "log", directory, "intact",
-                                               dep_is_ok(res) && report.is_intact, "records",
-                                               (json_int_t)report.records, "signed", (json_int_t)report.records_signed,
-                                               "checkpoints", (json_int_t)report.checkpoints, "detail", report.detail));
-    }
-    {
-        static const struct dep_column_spec found[] = {
-            { "LOG", "log" },       { "INTACT", "intact" },           { "RECORDS", "records" },
-            { "SIGNED", "signed" }, { "CHECKPOINTS", "checkpoints" }, { "DETAIL", "detail" },
-        };
-
+    if (dep_cli_has(cli, "public-key"))
+        code = dep_text_load(cli, dep_cli_get(cli, "public-key"), "--public-key", &public_key);
+    for (size_t i = 0; code == DEP_EXIT_OK && dep_audit_directory(cli, i) != NULL; i++)
+        code = verify_one(cli, dep_audit_directory(cli, i), public_key, items, &damage);
+    if (code == DEP_EXIT_OK)
         dep_out_list(cli, items, found, DEP_CLI_COUNT(found));
-    }
     json_decref(items);
-    if (damage == NULL)
-        return DEP_EXIT_OK;
+    if (code != DEP_EXIT_OK || damage == NULL)
+        return code;
     dep_cli_fail(cli, DEP_EXIT_FINDINGS, "AUDIT_CORRUPT", "the log was changed after it was written: %s", damage);
     dep_cli_suggest(cli, "keep this directory as evidence, and compare its checkpoint with copies that others took");
     return DEP_EXIT_FINDINGS;
@@ -309,7 +321,7 @@ static const struct dep_verb verbs[] = {
     { "trace", "DECISION|JTI|TASK", 1, 1, "who did it, for whom: the chain as a tree, with what each link did",
       DEP_CLI_FLAGS(log_flags), dep_audit_verb_trace, false },
     { "verify", NULL, 0, 0, "check every record and checkpoint offline; 7 when one was changed",
-      DEP_CLI_FLAGS(log_flags), verify, false },
+      DEP_CLI_FLAGS(verify_flags), verify, false },
 };
 
 const struct dep_noun dep_noun_audit = { "audit", "the audit log: follow, search, trace a chain, verify",

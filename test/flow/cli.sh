@@ -7,6 +7,7 @@ bin=$(cd "${DEPUTY_BIN:?DEPUTY_BIN}" && pwd)
 PATH=$bin:$PATH
 work=$(mktemp -d "${TMPDIR:-/tmp}/deputy-cli.XXXXXX")
 pids=
+root=$(cd "$(dirname "$0")/../.." && pwd)
 cd "$work" || exit 1
 
 finish() {
@@ -360,12 +361,40 @@ wait "$server"
 want 0 deputy audit verify --data main
 says true
 segment=$(cd main/audit/log && find . -name '*.jsonl' | head -n 1)
+# shellcheck disable=SC2016
 for change in '3s/"ts":1/"ts":2/' '4d' '5{h;d};6G' '$d'; do
     rm -rf changed && cp -r main/audit changed
     sed -i "$change" "changed/log/$segment"
     want 7 deputy audit verify --log changed
     faults AUDIT_CORRUPT
 done
+
+begin 'audit verify: a log that was rewritten as a whole is told by the key that was noted down'
+cp main/audit/key.pub noted.pub
+want 0 deputy audit verify --data main --public-key file:noted.pub
+start_server other
+want 0 deputy resource create "$api" --scopes read
+kill -TERM "$server"
+wait "$server"
+want 0 deputy audit verify --data other
+want 7 deputy audit verify --data other --public-key file:noted.pub
+
+begin 'the manual has every command and every flag'
+deputy --help >help
+sed -n 's/^  \([a-z][a-z]*\)  .*/\1/p' help | while read -r noun; do
+    deputy "$noun" --help | sed -n 's/^  \([a-z][a-z-]*\)  .*/\1/p' | while read -r verb; do
+        echo "$noun $verb"
+    done
+done >commands
+printf 'call\nexplain\n' >>commands
+[ "$(wc -l <commands)" -ge 30 ] || bad 'too few commands in the help'
+while read -r noun verb; do
+    grep -qF "*deputy $noun${verb:+ $verb}*" "$root/man/deputy.1.scd" || bad "the manual lacks: deputy $noun $verb"
+    deputy "$noun" ${verb:+"$verb"} --help | sed -n 's/^.*[ ,] --\([a-z-]*\)\( .*\)\{0,1\}$/\1/p' | while read -r flag; do
+        grep -qF "*--$flag*" "$root/man/deputy.1.scd" || echo "$flag"
+    done >lacking
+    [ ! -s lacking ] || bad "the manual lacks flags of deputy $noun $verb: $(tr '\n' ' ' <lacking)"
+done <commands
 
 begin 'no server is 6: retry later'
 want 6 deputy agent list
