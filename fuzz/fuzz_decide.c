@@ -119,11 +119,13 @@ static void put_assertion(struct input *in, struct dep_buf *body)
     struct dep_str text;
 
     (void)snprintf(payload, sizeof(payload),
-                   "{\"iss\":\"%s\",\"sub\":\"%s\",\"aud\":\"" WORLD_ISSUER "\",\"exp\":%lld,\"iat\":%lld,\"jti\":\"j%u\"}",
+                   "{\"iss\":\"%s\",\"sub\":\"%s\",\"aud\":\"" WORLD_ISSUER
+                   "\",\"exp\":%lld,\"iat\":%lld,\"jti\":\"j%u\"}",
                    world->client_ids[WORLD_AGENTS - 1], world->client_ids[WORLD_AGENTS - 1], (long long)WORLD_NOW + 60,
                    (long long)WORLD_NOW, take_byte(in));
     text = take_byte(in) & 1 ? take_text(in) : dep_str_c(payload);
-    dep_form_put(body, DEP_STR("client_assertion_type"), DEP_STR("urn:ietf:params:oauth:client-assertion-type:jwt-bearer"));
+    dep_form_put(body, DEP_STR("client_assertion_type"),
+                 DEP_STR("urn:ietf:params:oauth:client-assertion-type:jwt-bearer"));
     dep_form_put(body, DEP_STR("client_assertion"),
                  world_sign_text(world, client_key, DEP_STR("client-authentication+jwt"), DEP_STR("k1"), text));
 }
@@ -174,12 +176,14 @@ static bool decide(const struct dep_request *request, struct dep_decision *ret_d
 
     dep_arena_reset(&world->arena);
     for (unsigned round = 0; round < DEP_ROUNDS_MAX; round++) {
-        if (!dep_is_ok(dep_decide(&world->arena, world->crypto, &world->policy, request, &facts, WORLD_NOW, random, ret_decision)))
+        if (!dep_is_ok(dep_decide(&world->arena, world->crypto, &world->policy, request, &facts, WORLD_NOW, random,
+                                  ret_decision)))
             return false;
         if (ret_decision->needs_count == 0)
             return true;
         for (size_t i = 0; i < ret_decision->needs_count; i++)
-            facts.items[facts.count++] = (struct dep_fact){ ret_decision->needs[i], world_load(world, &ret_decision->needs[i]) };
+            facts.items[facts.count++] =
+                (struct dep_fact){ ret_decision->needs[i], world_load(world, &ret_decision->needs[i]) };
     }
     DEP_FUZZ_CHECK(false && "a decision kept asking for facts");
     return false;
@@ -241,7 +245,8 @@ void dep_fuzz_one(const uint8_t *data, size_t size)
     }
     headers[0] = (struct dep_header){ DEP_STR("Content-Type"), DEP_STR("application/x-www-form-urlencoded") };
     headers[1] = dep_str_is_absent(proof) ? headers[0] : (struct dep_header){ DEP_STR("DPoP"), proof };
-    headers[2] = (struct dep_header){ DEP_STR("Authorization"), world_basic(world, world->client_ids[client], WORLD_SECRET) };
+    headers[2] =
+        (struct dep_header){ DEP_STR("Authorization"), world_basic(world, world->client_ids[client], WORLD_SECRET) };
 
     const struct dep_request request = {
         .endpoint = endpoint,

@@ -38,7 +38,8 @@ static void inherit(struct dep_ctx *c, struct dep_token *token)
         token->actors[token->actors_count++] = c->agent->id;
     for (size_t i = 0; i < subject->actors_count; i++)
         token->actors[token->actors_count++] = subject->actors[i];
-    token->lineage[token->lineage_count++] = subject->jti;
+    if (!c->is_foreign) /* what we did not issue, we cannot revoke by jti */
+        token->lineage[token->lineage_count++] = subject->jti;
     for (size_t i = 0; i < subject->lineage_count; i++)
         token->lineage[token->lineage_count++] = subject->lineage[i];
     if (subject->exp < token->exp)
@@ -48,7 +49,7 @@ static void inherit(struct dep_ctx *c, struct dep_token *token)
     if (dep_str_is_absent(token->task_id)) {
         token->task_id = subject->task_id;
         token->parent_task_id = subject->parent_task_id;
-    } else {
+    } else if (!c->is_foreign) {
         token->parent_task_id = subject->task_id;
     }
 }
@@ -96,7 +97,7 @@ static struct dep_res build_token(struct dep_ctx *c)
     for (size_t i = 0; i < c->targets_count; i++)
         token->aud[token->aud_count++] = c->targets[i].id;
     c->decision->is_exchange = c->column == DEP_COLUMN_TOKEN_EXCHANGE;
-    if (c->decision->is_exchange)
+    if (c->column != DEP_COLUMN_CLIENT_CREDENTIALS)
         inherit(c, token);
     c->decision->has_token = true;
     c->decision->answer = DEP_ANSWER_TOKEN;
@@ -113,11 +114,13 @@ static void build_revocation(struct dep_ctx *c)
         return;
     c->decision->token = *token;
     c->decision->has_token = true;
-    dep_ctx_effect(c, (struct dep_effect){
-                          .kind = DEP_EFFECT_REVOKE,
-                          /* Descendants expire with it: their exp is never later (rfc8693 exchange above). */
-                          .revocation = { DEP_REVOKED_JTI, token->jti, c->now, token->exp },
-                      });
+    dep_ctx_effect(
+        c,
+        (struct dep_effect){
+            .kind = DEP_EFFECT_REVOKE,
+            /* Descendants expire with it: their exp is never later. The hour is for clocks that jump ahead and back. */
+            .revocation = { DEP_REVOKED_JTI, token->jti, c->now, token->exp + 3600 },
+        });
 }
 
 struct dep_res dep_answer_build(struct dep_ctx *c)
@@ -125,6 +128,7 @@ struct dep_res dep_answer_build(struct dep_ctx *c)
     switch (c->column) {
     case DEP_COLUMN_CLIENT_CREDENTIALS:
     case DEP_COLUMN_TOKEN_EXCHANGE:
+    case DEP_COLUMN_JWT_BEARER:
         return build_token(c);
     case DEP_COLUMN_INTROSPECT:
         c->decision->answer = DEP_ANSWER_ACTIVE;

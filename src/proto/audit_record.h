@@ -9,24 +9,25 @@
 
 /* Absent text and zero numbers are left out of the line. */
 struct dep_audit_record {
-    int64_t ts;                    /* Unix seconds */
-    struct dep_str id;             /* decision id */
-    struct dep_str node;           /* "as", or "guard " + resource */
-    struct dep_str event;          /* "token.issued", "token.refused", "guard.allowed", "guard.refused", "agent.banned", … */
-    bool is_allowed;               /* "outcome":"allow" or "deny" */
-    enum dep_err reason;           /* DEP_ERR_NONE is left out */
-    struct dep_str check;          /* the row that refused */
-    struct dep_str trace;          /* column and rows run, for `deputy explain` */
-    struct dep_str client;         /* client_id */
-    struct dep_str principal;      /* who asked: the authenticated agent, client or operator */
+    int64_t ts;            /* Unix seconds */
+    struct dep_str id;     /* decision id */
+    struct dep_str node;   /* "as", or "guard " + resource */
+    struct dep_str event;  /* "token.issued", "token.refused", "guard.allowed", "guard.refused", "agent.banned", … */
+    bool is_allowed;       /* "outcome":"allow" or "deny" */
+    enum dep_err reason;   /* DEP_ERR_NONE is left out */
+    struct dep_str check;  /* the row that refused */
+    struct dep_str trace;  /* column and rows run, for `deputy explain` */
+    struct dep_str client; /* client_id */
+    struct dep_str principal; /* who asked: the authenticated agent, client or operator */
     struct dep_str method, path, peer;
-    const struct dep_token *token; /* the issued or presented token: sub, chain, aud, scope, jti, lineage, jkt, exp, task … */
+    const struct dep_token
+        *token; /* the issued or presented token: sub, chain, aud, scope, jti, lineage, jkt, exp, task … */
     struct dep_str asked_scope;
     const struct dep_str *asked_targets;
     size_t asked_targets_count;
-    struct dep_str instruction;    /* hex SHA-256 of the human instruction */
-    struct dep_str target;         /* admin events: the id of what was changed */
-    struct dep_str detail;         /* free text of ours; never a caller's secret */
+    struct dep_str instruction; /* hex SHA-256 of the human instruction */
+    struct dep_str target;      /* admin events: the id of what was changed */
+    struct dep_str detail;      /* free text of ours; never a caller's secret */
 };
 
 /* {"ts":…,"id":…,"node":…,"event":…,"outcome":…, … ,"sub":…,"chain":[presenter, …, subject],"aud":[…],…}, without a newline. */

@@ -13,7 +13,8 @@ static struct dep_res take_basic(struct dep_ctx *c, struct dep_str header)
     struct dep_credentials credentials;
 
     c->method = DEP_CLIENT_AUTH_BASIC;
-    if (!dep_is_ok(dep_credentials_parse(header, &credentials)) || !dep_str_eq_nocase(credentials.scheme, DEP_STR("Basic")))
+    if (!dep_is_ok(dep_credentials_parse(header, &credentials)) ||
+        !dep_str_eq_nocase(credentials.scheme, DEP_STR("Basic")))
         return DEP_FAIL(CLIENT_BASIC);
     DEP_TRY(dep_basic_parse(c->arena, credentials.token, &c->client_id, &c->secret));
     return dep_str_is_blank(c->client_id) ? DEP_FAIL(CLIENT_BASIC) : DEP_OK;

@@ -3,7 +3,8 @@
 
 struct dep_res dep_check_dpop_header(struct dep_ctx *c)
 {
-    struct dep_res res = dep_header_one(c->request->headers, c->request->headers_count, DEP_STR("DPoP"), &c->dpop_header);
+    struct dep_res res =
+        dep_header_one(c->request->headers, c->request->headers_count, DEP_STR("DPoP"), &c->dpop_header);
 
     return dep_is_ok(res) ? DEP_OK : DEP_FAIL(DPOP_TWO);
 }

@@ -1,12 +1,14 @@
-/* Token exchange of our own tokens (RFC 8693; oauth.md X1-X21).
+/* Token exchange (RFC 8693; oauth.md X1-X21), and what the jwt-bearer grant has in common with it.
  *
  * The actor is always the authenticated client's agent; an actor_token can confirm that, never replace it. So the chain is built from
  * what we know, and nothing that a caller leaves out shortens it. Two doors:
  *   narrowing:  the token was issued to this very client; audience, scope and lifetime may shrink, the chain stays as it is;
- *   delegation: the token names this client's agent in `aud`; the agent becomes the outermost actor. */
+ *   delegation: the token names this client's agent in `aud`; the agent becomes the outermost actor.
+ * A user's token of a trusted issuer opens the second: whoever the user gave it to acts for the user, within the issuer's ceiling. */
 #include "proto/ctx.h"
 
-#define ACCESS_TOKEN "urn:ietf:params:oauth:token-type:access_token"
+#define TOKEN_TYPE "urn:ietf:params:oauth:token-type:"
+#define ACCESS_TOKEN TOKEN_TYPE "access_token"
 
 struct dep_res dep_check_exchange_params(struct dep_ctx *c)
 {
@@ -19,11 +21,15 @@ struct dep_res dep_check_exchange_params(struct dep_ctx *c)
 
 struct dep_res dep_check_exchange_types(struct dep_ctx *c)
 {
-    if (!dep_str_eq_c(DEP_P(c, SUBJECT_TOKEN_TYPE), ACCESS_TOKEN))
+    /* rfc8693#3: access_token is one of ours; id_token and jwt come from issuers that we trust. */
+    c->is_foreign = dep_str_eq_c(DEP_P(c, SUBJECT_TOKEN_TYPE), TOKEN_TYPE "id_token") ||
+                    dep_str_eq_c(DEP_P(c, SUBJECT_TOKEN_TYPE), TOKEN_TYPE "jwt");
+    if (!c->is_foreign && !dep_str_eq_c(DEP_P(c, SUBJECT_TOKEN_TYPE), ACCESS_TOKEN))
         return DEP_FAIL(EXCHANGE_TOKEN_TYPE);
     if (!dep_str_is_absent(DEP_P(c, ACTOR_TOKEN_TYPE)) && !dep_str_eq_c(DEP_P(c, ACTOR_TOKEN_TYPE), ACCESS_TOKEN))
         return DEP_FAIL(EXCHANGE_TOKEN_TYPE);
-    if (!dep_str_is_absent(DEP_P(c, REQUESTED_TOKEN_TYPE)) && !dep_str_eq_c(DEP_P(c, REQUESTED_TOKEN_TYPE), ACCESS_TOKEN))
+    if (!dep_str_is_absent(DEP_P(c, REQUESTED_TOKEN_TYPE)) &&
+        !dep_str_eq_c(DEP_P(c, REQUESTED_TOKEN_TYPE), ACCESS_TOKEN))
         return DEP_FAIL(EXCHANGE_REQUESTED_TYPE);
     return DEP_OK;
 }
@@ -42,9 +48,31 @@ static void name_chain(struct dep_ctx *c, struct dep_presented *presented)
         (void)dep_ctx_fact(c, DEP_FACT_AGENT, token->actors[i], &value);
 }
 
+/* Issuer, key and user of a foreign subject, as far as they are known by now. */
+static void load_foreign(struct dep_ctx *c, struct dep_str text, bool may_be_id_jag)
+{
+    const void *value;
+    struct dep_str user;
+
+    dep_foreign_open(c, text, may_be_id_jag, &c->foreign);
+    if (c->foreign.issuer == NULL)
+        return;
+    user = dep_foreign_principal(c->arena, &c->foreign);
+    if (!dep_str_is_absent(user))
+        (void)dep_ctx_fact(c, DEP_FACT_AGENT, user, &value);
+}
+
 struct dep_res dep_check_load_exchange(struct dep_ctx *c)
 {
-    dep_presented_open(c, DEP_P(c, SUBJECT_TOKEN), &c->subject);
+    if (c->column == DEP_COLUMN_JWT_BEARER) {
+        c->is_foreign = true;
+        load_foreign(c, DEP_P(c, ASSERTION), true);
+        return DEP_OK;
+    }
+    if (c->is_foreign)
+        load_foreign(c, DEP_P(c, SUBJECT_TOKEN), false);
+    else
+        dep_presented_open(c, DEP_P(c, SUBJECT_TOKEN), &c->subject);
     if (c->subject.is_open)
         name_chain(c, &c->subject);
     if (!dep_str_is_absent(DEP_P(c, ACTOR_TOKEN)))
@@ -55,7 +83,11 @@ struct dep_res dep_check_load_exchange(struct dep_ctx *c)
 /* Any fault of a subject or actor token is invalid_request (rfc8693#2.2.2). */
 struct dep_res dep_check_subject_token(struct dep_ctx *c)
 {
-    return dep_presented_verify(c, &c->subject);
+    if (!c->is_foreign)
+        return dep_presented_verify(c, &c->subject);
+    DEP_TRY(dep_foreign_verify(c, &c->foreign,
+                               c->column == DEP_COLUMN_JWT_BEARER ? DEP_ISSUER_ID_JAG : DEP_ISSUER_SUBJECT));
+    return dep_foreign_subject(c, &c->foreign, &c->subject.token);
 }
 
 struct dep_res dep_check_subject_live(struct dep_ctx *c)
@@ -65,7 +97,7 @@ struct dep_res dep_check_subject_live(struct dep_ctx *c)
 
 struct dep_res dep_check_subject_owner(struct dep_ctx *c)
 {
-    c->is_handed_over = dep_token_has_aud(&c->subject.token, c->agent->id);
+    c->is_handed_over = c->is_foreign || dep_token_has_aud(&c->subject.token, c->agent->id);
     if (c->is_handed_over)
         return DEP_OK;
     /* Same client, same agent: a client that was given to another agent does not take its old tokens along. */
@@ -145,7 +177,7 @@ struct dep_res dep_check_chain_depth(struct dep_ctx *c)
 {
     const struct dep_token *subject = &c->subject.token;
 
-    if (subject->lineage_count + 1 > DEP_LINEAGE_MAX)
+    if (!c->is_foreign && subject->lineage_count + 1 > DEP_LINEAGE_MAX)
         return DEP_FAIL(EXCHANGE_DEPTH);
     if (dep_str_eq(dep_token_presenter(subject), c->agent->id))
         return DEP_OK; /* narrowing: the chain stays */
@@ -162,9 +194,12 @@ struct dep_res dep_check_task_lineage(struct dep_ctx *c)
     struct dep_str parent = DEP_P(c, PARENT_TASK_ID), task = DEP_P(c, TASK_ID);
     const struct dep_token *subject = &c->subject.token;
 
+    if (c->is_foreign)
+        return DEP_OK; /* tasks begin here */
     /* Naming a parent without a task of one's own would rewrite the subject's. */
     if (dep_str_is_absent(task))
-        return dep_str_is_absent(parent) || dep_str_eq(parent, subject->parent_task_id) ? DEP_OK : DEP_FAIL(TASK_MISMATCH);
+        return dep_str_is_absent(parent) || dep_str_eq(parent, subject->parent_task_id) ? DEP_OK
+                                                                                        : DEP_FAIL(TASK_MISMATCH);
     if (!dep_str_is_absent(parent) && !dep_str_eq(parent, subject->task_id))
         return DEP_FAIL(TASK_MISMATCH);
     return DEP_OK;

@@ -38,3 +38,13 @@ struct dep_res dep_check_proof_unused(struct dep_ctx *c)
     remember(c, c->dpop.replay_key, c->dpop.replay_until, false);
     return DEP_OK;
 }
+
+struct dep_res dep_check_grant_unused(struct dep_ctx *c)
+{
+    if (!c->has_grant_jti)
+        return DEP_OK;
+    if (is_used(c, c->grant_key))
+        return DEP_FAIL(GRANT_REPLAY);
+    remember(c, c->grant_key, c->grant_until, c->grant_is_durable);
+    return DEP_OK;
+}

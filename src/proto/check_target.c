@@ -88,7 +88,8 @@ struct dep_res dep_check_target_known(struct dep_ctx *c)
 
         if (target->kind == DEP_TARGET_RESOURCE && (target->resource == NULL || !target->resource->is_enabled))
             return DEP_FAIL(TARGET_UNKNOWN);
-        if (target->kind == DEP_TARGET_AGENT && (target->agent == NULL || target->agent->effective_state != DEP_STATE_ACTIVE))
+        if (target->kind == DEP_TARGET_AGENT &&
+            (target->agent == NULL || target->agent->effective_state != DEP_STATE_ACTIVE))
             return DEP_FAIL(TARGET_UNKNOWN);
         if (target->kind != c->targets[0].kind)
             return DEP_FAIL(TARGET_MIXED);
@@ -99,7 +100,8 @@ struct dep_res dep_check_target_known(struct dep_ctx *c)
 /* A narrowing stays within the subject token's audience; a delegate may turn to any target that every ceiling allows. */
 static bool is_within_subject(const struct dep_ctx *c, const struct dep_target *target)
 {
-    return c->column != DEP_COLUMN_TOKEN_EXCHANGE || c->is_handed_over || dep_token_has_aud(&c->subject.token, target->id);
+    return c->column == DEP_COLUMN_CLIENT_CREDENTIALS || c->is_handed_over ||
+           dep_token_has_aud(&c->subject.token, target->id);
 }
 
 static bool has_right_everywhere(const struct dep_ctx *c, struct dep_str resource)
@@ -129,7 +131,7 @@ struct dep_res dep_check_target_allowed(struct dep_ctx *c)
             break;
         case DEP_TARGET_ISSUER:
             /* For actor tokens: the agent speaks for itself, so there is nothing to exchange. */
-            if (c->column == DEP_COLUMN_TOKEN_EXCHANGE)
+            if (c->column != DEP_COLUMN_CLIENT_CREDENTIALS)
                 return DEP_FAIL(TARGET_FORBIDDEN);
             break;
         }
@@ -166,10 +168,19 @@ static bool agent_may(const struct dep_agent *agent, const struct dep_target *ta
     return right != NULL && dep_right_has(right, word) && resource_has(target->resource, word);
 }
 
+/* Our own tokens limit what follows from them, blank meaning nothing; a user's ID token says nothing of scopes, and the issuer's
+ * ceiling limits it (in the chain). */
+static bool has_subject_scope(const struct dep_ctx *c)
+{
+    if (c->column == DEP_COLUMN_CLIENT_CREDENTIALS)
+        return false;
+    return !c->is_foreign || !dep_str_is_absent(c->subject.token.scope);
+}
+
 /* One word at every target, for everybody on the way (rfc8693#2.1: scope and targets are a Cartesian product). */
 static bool may(const struct dep_ctx *c, struct dep_str word)
 {
-    if (c->column == DEP_COLUMN_TOKEN_EXCHANGE && !dep_scope_has(c->subject.token.scope, word))
+    if (has_subject_scope(c) && !dep_scope_has(c->subject.token.scope, word))
         return false;
     for (size_t t = 0; t < c->targets_count; t++) {
         if (!agent_may(c->agent, &c->targets[t], word))
@@ -187,7 +198,7 @@ static void put_implied(struct dep_ctx *c, struct dep_buf *buf)
     const struct dep_target *first = &c->targets[0];
     struct dep_str rest = c->subject.token.scope, word;
 
-    if (c->column == DEP_COLUMN_TOKEN_EXCHANGE) {
+    if (has_subject_scope(c)) {
         while (dep_str_cut(&rest, ' ', &word))
             if (may(c, word))
                 dep_scope_put(buf, word);

@@ -16,11 +16,23 @@ struct dep_target {
 
 /* A token that came as a parameter. */
 struct dep_presented {
-    bool is_open;           /* taken apart; `jws` is valid */
+    bool is_open;            /* taken apart; `jws` is valid */
     struct dep_res open_res; /* why not, otherwise */
     struct dep_jws jws;
     struct dep_token claimed; /* what it says, unverified: good for naming facts, and for nothing else */
-    struct dep_token token; /* valid once a row has verified it */
+    struct dep_token token;   /* valid once a row has verified it */
+    const struct dep_jwks_key *key;
+};
+
+/* A JWT of another issuer: a subject token, a grant, a workload's credential. */
+struct dep_foreign {
+    struct dep_res open_res; /* why it cannot be taken apart */
+    bool is_open;
+    bool is_id_jag;
+    struct dep_jws jws;
+    struct dep_str iss, sub; /* as claimed, until verified */
+    const struct dep_json *claims;
+    const struct dep_trusted_issuer *issuer; /* NULL: not trusted, or not looked up yet */
     const struct dep_jwks_key *key;
 };
 
@@ -36,10 +48,10 @@ struct dep_ctx {
     enum dep_column column;
 
     /* wire */
-    struct dep_str param[DEP_PARAMS];                 /* absent: not sent, or empty */
+    struct dep_str param[DEP_PARAMS];                  /* absent: not sent, or empty */
     struct dep_str targets_asked[2 * DEP_TARGETS_MAX]; /* resource and audience, as sent */
     size_t targets_asked_count;
-    struct dep_str dpop_header;                       /* absent: none */
+    struct dep_str dpop_header; /* absent: none */
 
     /* client */
     enum dep_client_auth method;
@@ -54,6 +66,12 @@ struct dep_ctx {
 
     /* tokens and targets */
     struct dep_presented subject, actor, presented; /* exchange; introspection and revocation */
+    struct dep_foreign foreign;
+    bool is_foreign; /* the subject is a user of another issuer */
+    bool has_grant_jti;
+    unsigned char grant_key[DEP_REPLAY_KEY_BYTES];
+    int64_t grant_until;
+    bool grant_is_durable;
     bool is_handed_over; /* the subject token names our agent in aud: a delegation, not a narrowing */
     struct dep_target targets[DEP_TARGETS_MAX];
     size_t targets_count;
@@ -130,6 +148,9 @@ DEP_CHECK_ROW(dep_check_chain);
 DEP_CHECK_ROW(dep_check_chain_depth);
 DEP_CHECK_ROW(dep_check_subject_binding);
 DEP_CHECK_ROW(dep_check_task_lineage);
+/* check_grant.c */
+DEP_CHECK_ROW(dep_check_grant_params);
+DEP_CHECK_ROW(dep_check_grant_profile);
 /* check_token.c */
 DEP_CHECK_ROW(dep_check_token_param);
 DEP_CHECK_ROW(dep_check_load_token);
@@ -139,6 +160,16 @@ DEP_CHECK_ROW(dep_check_token_own);
 /* check_replay.c */
 DEP_CHECK_ROW(dep_check_assertion_unused);
 DEP_CHECK_ROW(dep_check_proof_unused);
+DEP_CHECK_ROW(dep_check_grant_unused);
+
+/* foreign.c: shared by exchange, grant and workload authentication. Opening names the issuer and its key as facts; verifying fills in
+ * `ret_token` as far as a foreign token can speak for us: who, until when, and for an ID-JAG the scope. */
+void dep_foreign_open(struct dep_ctx *c, struct dep_str text, bool may_be_id_jag, struct dep_foreign *foreign);
+struct dep_res dep_foreign_verify(struct dep_ctx *c, struct dep_foreign *foreign, unsigned use) DEP_MUST;
+struct dep_res dep_foreign_subject(struct dep_ctx *c, const struct dep_foreign *foreign,
+                                   struct dep_token *ret_token) DEP_MUST;
+/* The principal of a foreign subject: "user:" + issuer's name + ":" + sub. Absent when sub is not plain enough to stand in an id. */
+struct dep_str dep_foreign_principal(struct dep_arena *arena, const struct dep_foreign *foreign);
 
 /* Shared by exchange, introspection and revocation. */
 void dep_presented_open(struct dep_ctx *c, struct dep_str text, struct dep_presented *presented);

@@ -5,7 +5,8 @@
 #include "proto/ctx.h"
 
 #define C(id) (1u << DEP_COLUMN_##id)
-#define GRANTS (C(CLIENT_CREDENTIALS) | C(TOKEN_EXCHANGE))
+#define SUBJECT (C(TOKEN_EXCHANGE) | C(JWT_BEARER))
+#define GRANTS (C(CLIENT_CREDENTIALS) | SUBJECT)
 #define FORMS (GRANTS | C(INTROSPECT) | C(REVOKE))
 #define AUTHENTICATED (FORMS | C(FEED))
 #define ALL ((1u << DEP_COLUMNS) - 1)
@@ -30,7 +31,8 @@ static const struct {
     enum dep_endpoint endpoint;
     enum dep_column column;
 } paths[] = {
-#define DEP_COLUMN(id, name, endpoint, path, method, grant_type, grant) { path, DEP_ENDPOINT_##endpoint, DEP_COLUMN_##id },
+#define DEP_COLUMN(id, name, endpoint, path, method, grant_type, grant) \
+    { path, DEP_ENDPOINT_##endpoint, DEP_COLUMN_##id },
 #include "proto/column.def"
 #undef DEP_COLUMN
 };
@@ -144,6 +146,9 @@ static void refuse(struct dep_ctx *c, const struct dep_check *check, enum dep_er
     decision->answer = DEP_ANSWER_REFUSAL;
     decision->reason = reason;
     decision->class = class == DEP_CLASS_DOOR ? check->door : class;
+    /* The same fault is invalid_request of a subject token (rfc8693#2.2.2) and invalid_grant of an assertion (rfc7523#3.1). */
+    if (c->column == DEP_COLUMN_JWT_BEARER && check->columns == SUBJECT && decision->class == DEP_CLASS_INVALID_REQUEST)
+        decision->class = DEP_CLASS_INVALID_GRANT;
     decision->check = check->name;
     decision->has_token = false;
     keep_reducing_effects(decision);
@@ -210,6 +215,7 @@ static struct dep_str event_of(const struct dep_ctx *c, bool is_allowed)
     case DEP_COLUMN_CLIENT_CREDENTIALS:
         return is_allowed ? DEP_STR("token.issued") : DEP_STR("token.refused");
     case DEP_COLUMN_TOKEN_EXCHANGE:
+    case DEP_COLUMN_JWT_BEARER:
         return is_allowed ? DEP_STR("token.exchanged") : DEP_STR("token.refused");
     case DEP_COLUMN_INTROSPECT:
         return is_allowed ? DEP_STR("token.introspected") : DEP_STR("introspection.refused");
@@ -224,6 +230,20 @@ static struct dep_str event_of(const struct dep_ctx *c, bool is_allowed)
         break;
     }
     return is_allowed ? DEP_STR("document.read") : DEP_STR("document.refused");
+}
+
+static struct dep_str foreign_detail(struct dep_ctx *c)
+{
+    struct dep_buf buf;
+
+    dep_buf_init_arena(&buf, c->arena, c->foreign.iss.len + c->subject.token.jti.len + 64);
+    dep_buf_put_c(&buf, "subject of ");
+    dep_buf_put(&buf, c->foreign.iss);
+    if (!dep_str_is_absent(c->subject.token.jti)) {
+        dep_buf_put_c(&buf, " jti ");
+        dep_buf_put(&buf, c->subject.token.jti);
+    }
+    return dep_buf_str(&buf);
 }
 
 /* The audit record of what was decided. */
@@ -256,6 +276,9 @@ static void fill_record(struct dep_ctx *c)
         record->token = &decision->token;
     else if (c->subject.token.exp > 0)
         record->token = &c->subject.token;
+    /* A foreign token is evidence, recorded by its issuer and jti (D21). */
+    if (c->is_foreign && c->foreign.issuer != NULL)
+        record->detail = foreign_detail(c);
 }
 
 struct dep_res dep_decide(struct dep_arena *arena, struct dep_crypto *crypto, const struct dep_policy *policy,

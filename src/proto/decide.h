@@ -56,12 +56,14 @@ struct dep_request {
 };
 
 enum dep_fact_kind {
-    DEP_FACT_CLIENT,   /* id = client_id: struct dep_client */
-    DEP_FACT_AGENT,    /* id = "agent:…": struct dep_agent */
-    DEP_FACT_RESOURCE, /* id = URI: struct dep_resource */
-    DEP_FACT_KEY,      /* id = kid of one of our keys that still verifies: struct dep_jwks_key */
-    DEP_FACT_LOCK,     /* id = client_id: int64_t until when this client is locked for this request's peer */
-    DEP_FACT_REPLAY    /* id = replay key: known only after a failed REMEMBER; any value means "used" */
+    DEP_FACT_CLIENT, /* id = client_id: struct dep_client */
+    DEP_FACT_AGENT, /* id = "agent:…", or "user:<issuer's name>:<sub>": struct dep_agent; a user has the issuer's ceiling */
+    DEP_FACT_RESOURCE,   /* id = URI: struct dep_resource */
+    DEP_FACT_KEY,        /* id = kid of one of our keys that still verifies: struct dep_jwks_key */
+    DEP_FACT_ISSUER,     /* id = a foreign issuer's identifier: struct dep_trusted_issuer */
+    DEP_FACT_ISSUER_KEY, /* id = issuer, newline, alg, newline, kid (may be empty): struct dep_jwks_key */
+    DEP_FACT_LOCK,       /* id = client_id: int64_t until when this client is locked for this request's peer */
+    DEP_FACT_REPLAY      /* id = replay key: known only after a failed REMEMBER; any value means "used" */
 };
 
 struct dep_need {
@@ -84,20 +86,20 @@ struct dep_facts {
 /* The immutable configuration, as far as rules look at it. */
 struct dep_policy {
     struct dep_str issuer;
-    struct dep_str token_url;       /* normalised: the htu of proofs */
-    int64_t token_lifetime_s;       /* 300 */
-    int64_t assertion_lifetime_s;   /* 300 */
-    int64_t skew_s;                 /* 30, for clocks of others */
-    int64_t fence;                  /* time of the last record before this start; 0: nothing came before */
+    struct dep_str token_url;     /* normalised: the htu of proofs */
+    int64_t token_lifetime_s;     /* 300 */
+    int64_t assertion_lifetime_s; /* 300 */
+    int64_t skew_s;               /* 30, for clocks of others */
+    int64_t fence;                /* time of the last record before this start; 0: nothing came before */
     struct dep_dpop_policy dpop;
 };
 
 enum dep_effect_kind {
-    DEP_EFFECT_REMEMBER,     /* replay key, if absent; reduces */
-    DEP_EFFECT_REVOKE,       /* a revocation entry; reduces */
+    DEP_EFFECT_REMEMBER,      /* replay key, if absent; reduces */
+    DEP_EFFECT_REVOKE,        /* a revocation entry; reduces */
     DEP_EFFECT_COUNT_FAILURE, /* a wrong secret for `id` from this peer; reduces */
-    DEP_EFFECT_ISSUE,        /* the token of the answer; gives */
-    DEP_EFFECT_INSTRUCTION   /* keep `text` under its hash `id`; gives */
+    DEP_EFFECT_ISSUE,         /* the token of the answer; gives */
+    DEP_EFFECT_INSTRUCTION    /* keep `text` under its hash `id`; gives */
 };
 
 struct dep_effect {
@@ -112,11 +114,11 @@ bool dep_effect_gives(enum dep_effect_kind kind);
 
 enum dep_answer {
     DEP_ANSWER_REFUSAL,
-    DEP_ANSWER_DOCUMENT,   /* metadata, JWKS, checkpoint: the shell has it */
+    DEP_ANSWER_DOCUMENT, /* metadata, JWKS, checkpoint: the shell has it */
     DEP_ANSWER_TOKEN,
-    DEP_ANSWER_ACTIVE,     /* introspection of a live token */
-    DEP_ANSWER_EMPTY,      /* 200 without content: revocation */
-    DEP_ANSWER_FEED        /* revocations after `feed_after`: the shell has them */
+    DEP_ANSWER_ACTIVE, /* introspection of a live token */
+    DEP_ANSWER_EMPTY,  /* 200 without content: revocation */
+    DEP_ANSWER_FEED    /* revocations after `feed_after`: the shell has them */
 };
 
 struct dep_decision {
@@ -131,18 +133,18 @@ struct dep_decision {
     struct dep_token token;  /* the token to sign, or the one introspected */
     bool has_token;
     bool is_exchange;
-    bool has_scope_change;   /* the granted scope differs from the asked one */
-    struct dep_str nonce;    /* DPoP-Nonce to send; absent: none */
+    bool has_scope_change; /* the granted scope differs from the asked one */
+    struct dep_str nonce;  /* DPoP-Nonce to send; absent: none */
     uint64_t feed_after;
 
     struct dep_effect effects[DEP_EFFECTS_MAX];
     size_t effects_count;
-    struct dep_str id;       /* the decision's ULID */
+    struct dep_str id; /* the decision's ULID */
     struct dep_audit_record record;
 
     enum dep_column column;
-    uint64_t checks_run;     /* bit i: row i of the matrix ran */
-    const char *check;       /* the row that refused; NULL otherwise */
+    uint64_t checks_run; /* bit i: row i of the matrix ran */
+    const char *check;   /* the row that refused; NULL otherwise */
 };
 
 /* Everything in the result points into the arena, the request, the facts, or static memory. Returns a failure only when the arena is

@@ -33,7 +33,8 @@ DEP_TEST(is_byte_identical_twice)
     b = world_token(&w, 0, WORLD_API, "read write", NO_PROOF);
     DEP_CHECK(t, a.decision.checks_run == b.decision.checks_run);
     DEP_CHECK(t, memcmp(first, b.decision.id.ptr, b.decision.id.len) == 0);
-    DEP_CHECK(t, memcmp(first + b.decision.id.len, b.decision.token.jti.ptr, b.decision.token.jti.len) == 0 && len > 40);
+    DEP_CHECK(t,
+              memcmp(first + b.decision.id.len, b.decision.token.jti.ptr, b.decision.token.jti.len) == 0 && len > 40);
 }
 
 static const struct {
@@ -57,22 +58,24 @@ static const struct {
     { "D04 relative", "grant_type=client_credentials&resource=/mcp", DEP_ERR_TARGET_SYNTAX, DEP_CLASS_INVALID_TARGET },
     { "one known, one not", "grant_type=client_credentials&resource=" WORLD_API "&resource=https://nowhere.example",
       DEP_ERR_TARGET_UNKNOWN, DEP_CLASS_INVALID_TARGET },
-    { "scope not at every target", "grant_type=client_credentials&resource=" WORLD_API "&resource=" WORLD_API2 "&scope=write",
-      DEP_ERR_SCOPE_CEILING, DEP_CLASS_INVALID_SCOPE },
+    { "scope not at every target",
+      "grant_type=client_credentials&resource=" WORLD_API "&resource=" WORLD_API2 "&scope=write", DEP_ERR_SCOPE_CEILING,
+      DEP_CLASS_INVALID_SCOPE },
     { "D03 two blanks", "grant_type=client_credentials&resource=" WORLD_API "&scope=read++write", DEP_ERR_SCOPE_SYNTAX,
       DEP_CLASS_INVALID_SCOPE },
-    { "D03 twice the same", "grant_type=client_credentials&resource=" WORLD_API "&scope=read+read", DEP_ERR_SCOPE_SYNTAX,
-      DEP_CLASS_INVALID_SCOPE },
+    { "D03 twice the same", "grant_type=client_credentials&resource=" WORLD_API "&scope=read+read",
+      DEP_ERR_SCOPE_SYNTAX, DEP_CLASS_INVALID_SCOPE },
     { "unknown scope", "grant_type=client_credentials&resource=" WORLD_API "&scope=admin", DEP_ERR_SCOPE_CEILING,
       DEP_CLASS_INVALID_SCOPE },
     { "delegation across organisations", "grant_type=client_credentials&audience=" WORLD_STRANGER "&scope=read",
       DEP_ERR_TARGET_FORBIDDEN, DEP_CLASS_INVALID_TARGET },
-    { "delegation to oneself", "grant_type=client_credentials&audience=" WORLD_ROOT "&scope=read", DEP_ERR_TARGET_FORBIDDEN,
-      DEP_CLASS_INVALID_TARGET },
+    { "delegation to oneself", "grant_type=client_credentials&audience=" WORLD_ROOT "&scope=read",
+      DEP_ERR_TARGET_FORBIDDEN, DEP_CLASS_INVALID_TARGET },
     { "delegation without a scope", "grant_type=client_credentials&audience=" WORLD_WORKER, DEP_ERR_SCOPE_NONE,
       DEP_CLASS_INVALID_SCOPE },
-    { "agent and resource mixed", "grant_type=client_credentials&scope=read&audience=" WORLD_WORKER "&resource=" WORLD_API,
-      DEP_ERR_TARGET_MIXED, DEP_CLASS_INVALID_TARGET },
+    { "agent and resource mixed",
+      "grant_type=client_credentials&scope=read&audience=" WORLD_WORKER "&resource=" WORLD_API, DEP_ERR_TARGET_MIXED,
+      DEP_CLASS_INVALID_TARGET },
     { "task with a blank", "grant_type=client_credentials&resource=" WORLD_API "&task_id=a+b", DEP_ERR_TASK_SYNTAX,
       DEP_CLASS_INVALID_REQUEST },
     { "two secrets", "grant_type=client_credentials&resource=" WORLD_API "&client_secret=x", DEP_ERR_CLIENT_TWO_METHODS,
@@ -88,8 +91,9 @@ DEP_TEST(refuses_bad_forms)
     for (size_t i = 0; i < DEP_COUNT(forms); i++) {
         struct outcome o = world_post(&w, DEP_ENDPOINT_TOKEN, 0, forms[i].body, NO_PROOF);
 
-        dep_test_check(t, o.decision.answer == DEP_ANSWER_REFUSAL && o.decision.reason == forms[i].reason &&
-                              o.decision.class == forms[i].class,
+        dep_test_check(t,
+                       o.decision.answer == DEP_ANSWER_REFUSAL && o.decision.reason == forms[i].reason &&
+                           o.decision.class == forms[i].class,
                        __FILE__, __LINE__, "%s: got %s", forms[i].name, dep_err_name(o.decision.reason));
         for (size_t k = 0; k < o.decision.effects_count; k++)
             DEP_CHECK(t, !dep_effect_gives(o.decision.effects[k].kind));
@@ -99,9 +103,9 @@ DEP_TEST(refuses_bad_forms)
 
 DEP_TEST(unknown_parameters_are_ignored)
 {
-    struct outcome o = world_post(&w, DEP_ENDPOINT_TOKEN, 0,
-                                  "grant_type=client_credentials&resource=" WORLD_API "&scope=read&act=x&sub=y&cnf=z&tenant=q",
-                                  NO_PROOF);
+    struct outcome o = world_post(
+        &w, DEP_ENDPOINT_TOKEN, 0,
+        "grant_type=client_credentials&resource=" WORLD_API "&scope=read&act=x&sub=y&cnf=z&tenant=q", NO_PROOF);
 
     DEP_CHECK_ISSUED(t, o);
     DEP_CHECK_STR(t, o.decision.token.sub, WORLD_ROOT);
@@ -109,7 +113,8 @@ DEP_TEST(unknown_parameters_are_ignored)
 
 static struct outcome run_with(const char *method, const char *type, struct dep_str authorization, const char *body)
 {
-    struct dep_header headers[2] = { { DEP_STR("content-type"), dep_str_c(type) }, { DEP_STR("AUTHORIZATION"), authorization } };
+    struct dep_header headers[2] = { { DEP_STR("content-type"), dep_str_c(type) },
+                                     { DEP_STR("AUTHORIZATION"), authorization } };
     const struct dep_request request = {
         .endpoint = DEP_ENDPOINT_TOKEN,
         .method = dep_str_c(method),
@@ -132,9 +137,12 @@ DEP_TEST(authenticates_clients)
 
     DEP_CHECK_ISSUED(t, run_with("POST", FORM, good, GOOD));
     DEP_CHECK_REFUSED(t, run_with("POST", FORM, DEP_STR_ABSENT, GOOD), CLIENT_NO_AUTH, INVALID_CLIENT);
-    DEP_CHECK_REFUSED(t, run_with("POST", FORM, world_basic(&w, w.client_ids[0], "wrong"), GOOD), CLIENT_SECRET, INVALID_CLIENT);
-    DEP_CHECK_REFUSED(t, run_with("POST", FORM, world_basic(&w, w.client_ids[0], ""), GOOD), CLIENT_SECRET, INVALID_CLIENT);
-    DEP_CHECK_REFUSED(t, run_with("POST", FORM, world_basic(&w, "nobody", WORLD_SECRET), GOOD), CLIENT_UNKNOWN, INVALID_CLIENT);
+    DEP_CHECK_REFUSED(t, run_with("POST", FORM, world_basic(&w, w.client_ids[0], "wrong"), GOOD), CLIENT_SECRET,
+                      INVALID_CLIENT);
+    DEP_CHECK_REFUSED(t, run_with("POST", FORM, world_basic(&w, w.client_ids[0], ""), GOOD), CLIENT_SECRET,
+                      INVALID_CLIENT);
+    DEP_CHECK_REFUSED(t, run_with("POST", FORM, world_basic(&w, "nobody", WORLD_SECRET), GOOD), CLIENT_UNKNOWN,
+                      INVALID_CLIENT);
     DEP_CHECK_REFUSED(t, run_with("POST", FORM, DEP_STR("Bearer abc"), GOOD), CLIENT_BASIC, INVALID_CLIENT);
     DEP_CHECK_REFUSED(t, run_with("POST", FORM, DEP_STR("Basic !!!"), GOOD), CLIENT_BASIC, INVALID_CLIENT);
     DEP_CHECK_REFUSED(t, run_with("GET", FORM, good, GOOD), HTTP_METHOD, METHOD);
@@ -191,17 +199,22 @@ DEP_TEST(binds_to_the_proof_key)
     DEP_CHECK(t, o.decision.token.jkt.len == DEP_JKT_LEN);
     /* B25: the same proof again */
     DEP_CHECK_REFUSED(t, world_token(&w, 0, WORLD_API, "read", proof), DPOP_REPLAY, INVALID_DPOP_PROOF);
-    DEP_CHECK_ISSUED(t, world_token(&w, 0, WORLD_API, "read", world_proof(&w, w.other_proof_key, WORLD_NOW, DEP_STR_ABSENT)));
+    DEP_CHECK_ISSUED(
+        t, world_token(&w, 0, WORLD_API, "read", world_proof(&w, w.other_proof_key, WORLD_NOW, DEP_STR_ABSENT)));
 }
 
 DEP_TEST(B20_window_of_iat)
 {
-    DEP_CHECK_ISSUED(t, world_token(&w, 0, WORLD_API, "read", world_proof(&w, w.proof_key, WORLD_NOW - 60, DEP_STR_ABSENT)));
-    DEP_CHECK_ISSUED(t, world_token(&w, 0, WORLD_API, "read", world_proof(&w, w.proof_key, WORLD_NOW + 10, DEP_STR_ABSENT)));
-    DEP_CHECK_REFUSED(t, world_token(&w, 0, WORLD_API, "read", world_proof(&w, w.proof_key, WORLD_NOW - 61, DEP_STR_ABSENT)),
-                      DPOP_IAT, INVALID_DPOP_PROOF);
-    DEP_CHECK_REFUSED(t, world_token(&w, 0, WORLD_API, "read", world_proof(&w, w.proof_key, WORLD_NOW + 11, DEP_STR_ABSENT)),
-                      DPOP_IAT, INVALID_DPOP_PROOF);
+    DEP_CHECK_ISSUED(
+        t, world_token(&w, 0, WORLD_API, "read", world_proof(&w, w.proof_key, WORLD_NOW - 60, DEP_STR_ABSENT)));
+    DEP_CHECK_ISSUED(
+        t, world_token(&w, 0, WORLD_API, "read", world_proof(&w, w.proof_key, WORLD_NOW + 10, DEP_STR_ABSENT)));
+    DEP_CHECK_REFUSED(
+        t, world_token(&w, 0, WORLD_API, "read", world_proof(&w, w.proof_key, WORLD_NOW - 61, DEP_STR_ABSENT)),
+        DPOP_IAT, INVALID_DPOP_PROOF);
+    DEP_CHECK_REFUSED(
+        t, world_token(&w, 0, WORLD_API, "read", world_proof(&w, w.proof_key, WORLD_NOW + 11, DEP_STR_ABSENT)),
+        DPOP_IAT, INVALID_DPOP_PROOF);
 }
 
 DEP_TEST(B31_a_refused_request_uses_nothing_up)
@@ -286,7 +299,8 @@ DEP_TEST(introspects_and_revokes)
     DEP_CHECK(t, revoke(0, DEP_STR("garbage")).decision.answer == DEP_ANSWER_EMPTY); /* H09 */
     DEP_CHECK(t, revoke(0, token).decision.answer == DEP_ANSWER_EMPTY);
     DEP_CHECK_REFUSED(t, introspect(guard, token), TOKEN_INACTIVE, INACTIVE);
-    DEP_CHECK(t, introspect(guard, world_token(&w, 0, WORLD_API, "read", NO_PROOF).token).decision.answer == DEP_ANSWER_ACTIVE);
+    DEP_CHECK(t, introspect(guard, world_token(&w, 0, WORLD_API, "read", NO_PROOF).token).decision.answer ==
+                     DEP_ANSWER_ACTIVE);
 }
 
 /* Every limit of the arena is a refusal or a result, never a crash, until the request fits. */
@@ -299,8 +313,11 @@ DEP_TEST(sweeps_the_arena)
         { DEP_STR("Authorization"), world_basic(&w, w.client_ids[0], WORLD_SECRET) },
         { DEP_STR("DPoP"), proof },
     };
-    const struct dep_request request = { .endpoint = DEP_ENDPOINT_TOKEN, .method = DEP_STR("POST"),
-                                         .path = DEP_STR("/oauth/token"), .body = DEP_STR(GOOD), .headers = headers,
+    const struct dep_request request = { .endpoint = DEP_ENDPOINT_TOKEN,
+                                         .method = DEP_STR("POST"),
+                                         .path = DEP_STR("/oauth/token"),
+                                         .body = DEP_STR(GOOD),
+                                         .headers = headers,
                                          .headers_count = 3 };
     bool has_issued = false;
     size_t limit;

@@ -70,8 +70,8 @@ static struct dep_res check_htu(struct dep_arena *arena, struct dep_str htu, str
 
 /* rfc9449#8: a nonce that is there must be ours; one is needed when the policy asks, or when the proof is old enough to have been
  * used before this process started. */
-static struct dep_res check_nonce(struct dep_crypto *crypto, const struct dep_dpop_policy *policy, const struct claims *claims,
-                                  int64_t now)
+static struct dep_res check_nonce(struct dep_crypto *crypto, const struct dep_dpop_policy *policy,
+                                  const struct claims *claims, int64_t now)
 {
     bool is_fenced = policy->fence > 0 && claims->iat <= policy->fence + policy->skew_s;
     int64_t minted = 0;
@@ -96,8 +96,9 @@ static struct dep_res check_ath(struct dep_crypto *crypto, struct dep_str ath, s
     return DEP_OK;
 }
 
-static struct dep_res check_claims(struct dep_arena *arena, struct dep_crypto *crypto, const struct dep_dpop_policy *policy,
-                                   const struct dep_dpop_request *request, const struct claims *claims, int64_t now)
+static struct dep_res check_claims(struct dep_arena *arena, struct dep_crypto *crypto,
+                                   const struct dep_dpop_policy *policy, const struct dep_dpop_request *request,
+                                   const struct claims *claims, int64_t now)
 {
     if (!dep_str_eq(claims->htm, request->method))
         return DEP_FAIL(DPOP_HTM);
@@ -141,8 +142,8 @@ struct dep_res dep_dpop_check(struct dep_arena *arena, struct dep_crypto *crypto
 }
 
 struct dep_res dep_dpop_sign(struct dep_arena *arena, struct dep_crypto *crypto, const struct dep_private_key *key,
-                             struct dep_str method, struct dep_str url, struct dep_str token, struct dep_str nonce, int64_t now,
-                             const unsigned char random[16], struct dep_str *ret_proof)
+                             struct dep_str method, struct dep_str url, struct dep_str token, struct dep_str nonce,
+                             int64_t now, const unsigned char random[16], struct dep_str *ret_proof)
 {
     struct dep_buf jwk, payload, proof, jti, ath;
     unsigned char digest[DEP_SHA256_LEN];
@@ -171,7 +172,8 @@ struct dep_res dep_dpop_sign(struct dep_arena *arena, struct dep_crypto *crypto,
     dep_buf_init_arena(&proof, arena, PROOF_BYTES_MAX);
     if (jwk.has_failed || payload.has_failed || jti.has_failed || proof.has_failed)
         return DEP_FAIL(ARENA_FULL);
-    DEP_TRY(dep_jws_sign(crypto, key, DEP_STR("dpop+jwt"), DEP_STR_ABSENT, dep_buf_str(&jwk), dep_buf_str(&payload), &proof));
+    DEP_TRY(dep_jws_sign(crypto, key, DEP_STR("dpop+jwt"), DEP_STR_ABSENT, dep_buf_str(&jwk), dep_buf_str(&payload),
+                         &proof));
     *ret_proof = dep_buf_str(&proof);
     return DEP_OK;
 }

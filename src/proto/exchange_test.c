@@ -14,14 +14,16 @@ static struct dep_str handed_over(const char *scope, struct dep_str proof)
 {
     char body[512];
 
-    (void)snprintf(body, sizeof(body), "grant_type=client_credentials&audience=" WORLD_ORCHESTRATOR "&scope=%s&task_id=T1", scope);
+    (void)snprintf(body, sizeof(body),
+                   "grant_type=client_credentials&audience=" WORLD_ORCHESTRATOR "&scope=%s&task_id=T1", scope);
     return world_post(&w, DEP_ENDPOINT_TOKEN, ROOT, body, proof).token;
 }
 
 DEP_TEST(X15_nests_the_newest_outermost)
 {
     struct dep_str first = handed_over("read+write", NO_PROOF);
-    struct outcome second = world_exchange(&w, ORCHESTRATOR, first, "&audience=" WORLD_WORKER "&scope=read&task_id=T2", NO_PROOF);
+    struct outcome second =
+        world_exchange(&w, ORCHESTRATOR, first, "&audience=" WORLD_WORKER "&scope=read&task_id=T2", NO_PROOF);
     struct outcome third = world_exchange(&w, WORKER, second.token, "&resource=" WORLD_API, NO_PROOF);
     const struct dep_token *token = &third.decision.token;
 
@@ -47,8 +49,8 @@ DEP_TEST(narrows_its_own_token)
     DEP_CHECK(t, o.decision.token.lineage_count == 1);
     DEP_CHECK_STR(t, o.decision.token.aud[0], WORLD_API);
     /* D32: to another resource, or wider */
-    DEP_CHECK_REFUSED(t, world_exchange(&w, ROOT, own, "&resource=" WORLD_API2 "&scope=read", NO_PROOF), TARGET_FORBIDDEN,
-                      INVALID_TARGET);
+    DEP_CHECK_REFUSED(t, world_exchange(&w, ROOT, own, "&resource=" WORLD_API2 "&scope=read", NO_PROOF),
+                      TARGET_FORBIDDEN, INVALID_TARGET);
     DEP_CHECK_REFUSED(t, world_exchange(&w, ROOT, own, "&scope=delete", NO_PROOF), SCOPE_CEILING, INVALID_SCOPE);
 }
 
@@ -59,7 +61,8 @@ static const struct {
     enum dep_class class;
 } requests[] = {
     { "D03 superset", "&resource=" WORLD_API "&scope=read+delete", DEP_ERR_SCOPE_CEILING, DEP_CLASS_INVALID_SCOPE },
-    { "D30 actor has it, subject has not", "&resource=" WORLD_API "&scope=delete", DEP_ERR_SCOPE_CEILING, DEP_CLASS_INVALID_SCOPE },
+    { "D30 actor has it, subject has not", "&resource=" WORLD_API "&scope=delete", DEP_ERR_SCOPE_CEILING,
+      DEP_CLASS_INVALID_SCOPE },
     { "D04 unknown resource", "&resource=https://nowhere.example", DEP_ERR_TARGET_UNKNOWN, DEP_CLASS_INVALID_TARGET },
     { "D04 one good, one not", "&resource=" WORLD_API "&resource=https://nowhere.example", DEP_ERR_TARGET_UNKNOWN,
       DEP_CLASS_INVALID_TARGET },
@@ -67,19 +70,26 @@ static const struct {
     { "no target at all", "", DEP_ERR_TARGET_MISSING, DEP_CLASS_INVALID_TARGET },
     { "to an agent of another organisation", "&audience=" WORLD_STRANGER "&scope=read", DEP_ERR_TARGET_FORBIDDEN,
       DEP_CLASS_INVALID_TARGET },
-    { "D14 refresh token", "&resource=" WORLD_API "&requested_token_type=urn:ietf:params:oauth:token-type:refresh_token",
+    { "D14 refresh token",
+      "&resource=" WORLD_API "&requested_token_type=urn:ietf:params:oauth:token-type:refresh_token",
       DEP_ERR_EXCHANGE_REQUESTED_TYPE, DEP_CLASS_INVALID_REQUEST },
     { "D14 jwt", "&resource=" WORLD_API "&requested_token_type=urn:ietf:params:oauth:token-type:jwt",
       DEP_ERR_EXCHANGE_REQUESTED_TYPE, DEP_CLASS_INVALID_REQUEST },
-    { "D14 unknown", "&resource=" WORLD_API "&requested_token_type=x", DEP_ERR_EXCHANGE_REQUESTED_TYPE, DEP_CLASS_INVALID_REQUEST },
-    { "D15 actor without type", "&resource=" WORLD_API "&actor_token=x", DEP_ERR_EXCHANGE_ACTOR_PAIR, DEP_CLASS_INVALID_REQUEST },
-    { "D15 type without actor", "&resource=" WORLD_API "&actor_token_type=" ACCESS_TOKEN_TYPE, DEP_ERR_EXCHANGE_ACTOR_PAIR,
+    { "D14 unknown", "&resource=" WORLD_API "&requested_token_type=x", DEP_ERR_EXCHANGE_REQUESTED_TYPE,
       DEP_CLASS_INVALID_REQUEST },
-    { "actor as a bare name", "&resource=" WORLD_API "&actor_token=" WORLD_ORCHESTRATOR "&actor_token_type=" ACCESS_TOKEN_TYPE,
+    { "D15 actor without type", "&resource=" WORLD_API "&actor_token=x", DEP_ERR_EXCHANGE_ACTOR_PAIR,
+      DEP_CLASS_INVALID_REQUEST },
+    { "D15 type without actor", "&resource=" WORLD_API "&actor_token_type=" ACCESS_TOKEN_TYPE,
+      DEP_ERR_EXCHANGE_ACTOR_PAIR, DEP_CLASS_INVALID_REQUEST },
+    { "actor as a bare name",
+      "&resource=" WORLD_API "&actor_token=" WORLD_ORCHESTRATOR "&actor_token_type=" ACCESS_TOKEN_TYPE,
       DEP_ERR_JWS_SEGMENTS, DEP_CLASS_INVALID_REQUEST },
-    { "X5 id_token as subject", "&resource=" WORLD_API "&subject_token_type=x", DEP_ERR_PARAM_DUPLICATE, DEP_CLASS_INVALID_REQUEST },
-    { "wrong parent task", "&resource=" WORLD_API "&task_id=T2&parent_task_id=T9", DEP_ERR_TASK_MISMATCH, DEP_CLASS_INVALID_REQUEST },
-    { "parent task without a task", "&resource=" WORLD_API "&parent_task_id=T1", DEP_ERR_TASK_MISMATCH, DEP_CLASS_INVALID_REQUEST },
+    { "X5 id_token as subject", "&resource=" WORLD_API "&subject_token_type=x", DEP_ERR_PARAM_DUPLICATE,
+      DEP_CLASS_INVALID_REQUEST },
+    { "wrong parent task", "&resource=" WORLD_API "&task_id=T2&parent_task_id=T9", DEP_ERR_TASK_MISMATCH,
+      DEP_CLASS_INVALID_REQUEST },
+    { "parent task without a task", "&resource=" WORLD_API "&parent_task_id=T1", DEP_ERR_TASK_MISMATCH,
+      DEP_CLASS_INVALID_REQUEST },
 };
 
 DEP_TEST(refuses_over_asks)
@@ -89,8 +99,9 @@ DEP_TEST(refuses_over_asks)
     for (size_t i = 0; i < DEP_COUNT(requests); i++) {
         struct outcome o = world_exchange(&w, ORCHESTRATOR, subject, requests[i].more, NO_PROOF);
 
-        dep_test_check(t, o.decision.answer == DEP_ANSWER_REFUSAL && o.decision.reason == requests[i].reason &&
-                              o.decision.class == requests[i].class,
+        dep_test_check(t,
+                       o.decision.answer == DEP_ANSWER_REFUSAL && o.decision.reason == requests[i].reason &&
+                           o.decision.class == requests[i].class,
                        __FILE__, __LINE__, "%s: got %s at %s", requests[i].name, dep_err_name(o.decision.reason),
                        o.decision.check == NULL ? "-" : o.decision.check);
         DEP_CHECK(t, o.decision.effects_count == 0);
@@ -103,10 +114,10 @@ DEP_TEST(D07_tokens_of_others)
     struct dep_str roots = world_token(&w, ROOT, WORLD_API, "read", NO_PROOF).token;
     struct dep_str for_orchestrator = handed_over("read", NO_PROOF);
 
-    DEP_CHECK_REFUSED(t, world_exchange(&w, ORCHESTRATOR, roots, "&resource=" WORLD_API, NO_PROOF), EXCHANGE_SUBJECT_OWNER,
-                      INVALID_REQUEST);
-    DEP_CHECK_REFUSED(t, world_exchange(&w, WORKER, for_orchestrator, "&resource=" WORLD_API, NO_PROOF), EXCHANGE_SUBJECT_OWNER,
-                      INVALID_REQUEST);
+    DEP_CHECK_REFUSED(t, world_exchange(&w, ORCHESTRATOR, roots, "&resource=" WORLD_API, NO_PROOF),
+                      EXCHANGE_SUBJECT_OWNER, INVALID_REQUEST);
+    DEP_CHECK_REFUSED(t, world_exchange(&w, WORKER, for_orchestrator, "&resource=" WORLD_API, NO_PROOF),
+                      EXCHANGE_SUBJECT_OWNER, INVALID_REQUEST);
     DEP_CHECK_ISSUED(t, world_exchange(&w, ORCHESTRATOR, for_orchestrator, "&resource=" WORLD_API, NO_PROOF));
 }
 
@@ -134,8 +145,8 @@ DEP_TEST(D11_principals_that_fell)
     struct dep_str subject = handed_over("read", NO_PROOF);
 
     w.agents[ROOT].effective_state = DEP_STATE_BANNED;
-    DEP_CHECK_REFUSED(t, world_exchange(&w, ORCHESTRATOR, subject, "&resource=" WORLD_API, NO_PROOF), EXCHANGE_PRINCIPAL,
-                      INVALID_REQUEST);
+    DEP_CHECK_REFUSED(t, world_exchange(&w, ORCHESTRATOR, subject, "&resource=" WORLD_API, NO_PROOF),
+                      EXCHANGE_PRINCIPAL, INVALID_REQUEST);
     w.agents[ROOT].effective_state = DEP_STATE_ACTIVE;
     DEP_CHECK_ISSUED(t, world_exchange(&w, ORCHESTRATOR, subject, "&resource=" WORLD_API, NO_PROOF));
 }
@@ -145,8 +156,8 @@ DEP_TEST(D31_ceilings_as_they_are_now)
     struct dep_str subject = handed_over("write", NO_PROOF);
 
     w.agents[ROOT].ceiling[0].scopes_count = 1;
-    DEP_CHECK_REFUSED(t, world_exchange(&w, ORCHESTRATOR, subject, "&resource=" WORLD_API "&scope=write", NO_PROOF), SCOPE_CEILING,
-                      INVALID_SCOPE);
+    DEP_CHECK_REFUSED(t, world_exchange(&w, ORCHESTRATOR, subject, "&resource=" WORLD_API "&scope=write", NO_PROOF),
+                      SCOPE_CEILING, INVALID_SCOPE);
     w.agents[ROOT].ceiling[0].scopes_count = 3;
     DEP_CHECK_ISSUED(t, world_exchange(&w, ORCHESTRATOR, subject, "&resource=" WORLD_API "&scope=write", NO_PROOF));
 }
@@ -155,18 +166,23 @@ DEP_TEST(D16_actor_tokens)
 {
     struct dep_str subject = handed_over("read", NO_PROOF);
     struct dep_str actor = world_post(&w, DEP_ENDPOINT_TOKEN, ORCHESTRATOR,
-                                      "grant_type=client_credentials&resource=" WORLD_ISSUER, NO_PROOF).token;
-    struct dep_str others = world_post(&w, DEP_ENDPOINT_TOKEN, WORKER, "grant_type=client_credentials&resource=" WORLD_ISSUER,
-                                       NO_PROOF).token;
+                                      "grant_type=client_credentials&resource=" WORLD_ISSUER, NO_PROOF)
+                               .token;
+    struct dep_str others =
+        world_post(&w, DEP_ENDPOINT_TOKEN, WORKER, "grant_type=client_credentials&resource=" WORLD_ISSUER, NO_PROOF)
+            .token;
     struct dep_str api = world_token(&w, ORCHESTRATOR, WORLD_API, "read", NO_PROOF).token;
     char more[4096];
 
-#define WITH(token) \
+#define WITH(token)                                                                                                  \
     (snprintf(more, sizeof(more), "&resource=" WORLD_API "&actor_token_type=" ACCESS_TOKEN_TYPE "&actor_token=%.*s", \
-              DEP_STR_ARG(token)), more)
+              DEP_STR_ARG(token)),                                                                                   \
+     more)
     DEP_CHECK_ISSUED(t, world_exchange(&w, ORCHESTRATOR, subject, WITH(actor), NO_PROOF));
-    DEP_CHECK_REFUSED(t, world_exchange(&w, ORCHESTRATOR, subject, WITH(others), NO_PROOF), EXCHANGE_ACTOR_OWNER, INVALID_REQUEST);
-    DEP_CHECK_REFUSED(t, world_exchange(&w, ORCHESTRATOR, subject, WITH(api), NO_PROOF), EXCHANGE_ACTOR, INVALID_REQUEST);
+    DEP_CHECK_REFUSED(t, world_exchange(&w, ORCHESTRATOR, subject, WITH(others), NO_PROOF), EXCHANGE_ACTOR_OWNER,
+                      INVALID_REQUEST);
+    DEP_CHECK_REFUSED(t, world_exchange(&w, ORCHESTRATOR, subject, WITH(api), NO_PROOF), EXCHANGE_ACTOR,
+                      INVALID_REQUEST);
 #undef WITH
 }
 
@@ -179,8 +195,9 @@ DEP_TEST(D28_bound_subjects_stay_bound)
 
     /* B49: narrowing wants the same key */
     DEP_CHECK_REFUSED(t, world_exchange(&w, ROOT, own, "", NO_PROOF), DPOP_REQUIRED, INVALID_DPOP_PROOF);
-    DEP_CHECK_REFUSED(t, world_exchange(&w, ROOT, own, "", world_proof(&w, w.other_proof_key, WORLD_NOW, DEP_STR_ABSENT)), DPOP_KEY,
-                      INVALID_DPOP_PROOF);
+    DEP_CHECK_REFUSED(t,
+                      world_exchange(&w, ROOT, own, "", world_proof(&w, w.other_proof_key, WORLD_NOW, DEP_STR_ABSENT)),
+                      DPOP_KEY, INVALID_DPOP_PROOF);
     DEP_CHECK_ISSUED(t, world_exchange(&w, ROOT, own, "", world_proof(&w, w.proof_key, WORLD_NOW, DEP_STR_ABSENT)));
     /* a delegate wants a key of its own */
     DEP_CHECK_REFUSED(t, world_exchange(&w, ORCHESTRATOR, delegated, "&resource=" WORLD_API, NO_PROOF), DPOP_REQUIRED,
@@ -197,7 +214,8 @@ DEP_TEST(X20_cycles_and_depth)
     struct outcome back = world_exchange(&w, ORCHESTRATOR, subject, "&audience=" WORLD_ROOT "&scope=read", NO_PROOF);
 
     DEP_CHECK_ISSUED(t, back);
-    DEP_CHECK_REFUSED(t, world_exchange(&w, ROOT, back.token, "&resource=" WORLD_API, NO_PROOF), EXCHANGE_CYCLE, INVALID_REQUEST);
+    DEP_CHECK_REFUSED(t, world_exchange(&w, ROOT, back.token, "&resource=" WORLD_API, NO_PROOF), EXCHANGE_CYCLE,
+                      INVALID_REQUEST);
 
     /* agents 5 to 12 hand over one to the next until the chain is full */
     unsigned depth = 1;
@@ -264,8 +282,13 @@ static bool is_within(const struct dep_token *child, const struct dep_token *par
            (dep_str_is_absent(parent->jkt) || !dep_str_is_absent(child->jkt));
 }
 
-static const char *const scopes[] = { "", "&scope=read", "&scope=write", "&scope=read+write", "&scope=delete",
-                                      "&scope=read+write+delete", "&scope=read+admin" };
+static const char *const scopes[] = { "",
+                                      "&scope=read",
+                                      "&scope=write",
+                                      "&scope=read+write",
+                                      "&scope=delete",
+                                      "&scope=read+write+delete",
+                                      "&scope=read+admin" };
 
 static void generate_request(char *more, size_t size)
 {
@@ -294,8 +317,8 @@ static void keep_claims(struct link *link, const struct outcome *o)
 
     /* Read back from the signed token: what counts is what went out. */
     link->token = o->token;
-    is_good = dep_is_ok(dep_token_open(&w.texts, o->token, &policy, &jws)) && dep_is_ok(dep_jwt_claims(&w.texts, &jws, &claims)) &&
-              dep_is_ok(dep_token_read(claims, &link->claims));
+    is_good = dep_is_ok(dep_token_open(&w.texts, o->token, &policy, &jws)) &&
+              dep_is_ok(dep_jwt_claims(&w.texts, &jws, &claims)) && dep_is_ok(dep_token_read(claims, &link->claims));
     DEP_ASSERT(is_good);
 }
 
@@ -307,7 +330,8 @@ static bool is_good_chain(unsigned *ret_links)
     size_t next = pick(WORLD_AGENTS);
     struct outcome o;
 
-    (void)snprintf(body, sizeof(body), "grant_type=client_credentials&audience=%s%s", w.agent_ids[next], scopes[1 + pick(5)]);
+    (void)snprintf(body, sizeof(body), "grant_type=client_credentials&audience=%s%s", w.agent_ids[next],
+                   scopes[1 + pick(5)]);
     o = world_post(&w, DEP_ENDPOINT_TOKEN, agent, body, NO_PROOF);
     if (o.decision.answer != DEP_ANSWER_TOKEN)
         return o.decision.effects_count == 0;
@@ -325,7 +349,8 @@ static bool is_good_chain(unsigned *ret_links)
             continue;
         }
         keep_claims(&child, &o);
-        if (!is_within(&child.claims, &link.claims) || !dep_str_eq(dep_token_presenter(&child.claims), w.agents[who].id))
+        if (!is_within(&child.claims, &link.claims) ||
+            !dep_str_eq(dep_token_presenter(&child.claims), w.agents[who].id))
             return false;
         link = child;
         for (next = 0; next < WORLD_AGENTS && !dep_token_has_aud(&link.claims, w.agents[next].id); next++)

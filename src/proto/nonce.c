@@ -21,7 +21,8 @@ static void mac(struct dep_crypto *crypto, const struct dep_nonce_policy *policy
     dep_hmac_sha256(crypto, policy->key, dep_buf_str(&buf), ret_mac);
 }
 
-struct dep_str dep_nonce_make(struct dep_arena *arena, struct dep_crypto *crypto, const struct dep_nonce_policy *policy, int64_t now)
+struct dep_str dep_nonce_make(struct dep_arena *arena, struct dep_crypto *crypto, const struct dep_nonce_policy *policy,
+                              int64_t now)
 {
     unsigned char bytes[TIME_LEN + DEP_SHA256_LEN];
     struct dep_buf buf;
@@ -34,8 +35,8 @@ struct dep_str dep_nonce_make(struct dep_arena *arena, struct dep_crypto *crypto
     return dep_buf_str(&buf);
 }
 
-struct dep_res dep_nonce_check(struct dep_crypto *crypto, const struct dep_nonce_policy *policy, struct dep_str nonce, int64_t now,
-                               int64_t *ret_minted)
+struct dep_res dep_nonce_check(struct dep_crypto *crypto, const struct dep_nonce_policy *policy, struct dep_str nonce,
+                               int64_t now, int64_t *ret_minted)
 {
     unsigned char bytes[TIME_LEN + MAC_LEN], want[DEP_SHA256_LEN];
     uint64_t time = 0;

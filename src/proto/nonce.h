@@ -15,10 +15,11 @@ struct dep_nonce_policy {
 };
 
 /* The nonce of this window, into the arena. */
-struct dep_str dep_nonce_make(struct dep_arena *arena, struct dep_crypto *crypto, const struct dep_nonce_policy *policy, int64_t now);
+struct dep_str dep_nonce_make(struct dep_arena *arena, struct dep_crypto *crypto, const struct dep_nonce_policy *policy,
+                              int64_t now);
 /* DEP_ERR_DPOP_NONCE when it is not ours or too old. `*ret_minted` is the start of its window, not before the second it was made in:
  * the time written into it. */
-DEP_MUST struct dep_res dep_nonce_check(struct dep_crypto *crypto, const struct dep_nonce_policy *policy, struct dep_str nonce,
-                                        int64_t now, int64_t *ret_minted);
+DEP_MUST struct dep_res dep_nonce_check(struct dep_crypto *crypto, const struct dep_nonce_policy *policy,
+                                        struct dep_str nonce, int64_t now, int64_t *ret_minted);
 
 #endif

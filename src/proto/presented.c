@@ -32,6 +32,6 @@ struct dep_res dep_presented_verify(struct dep_ctx *c, struct dep_presented *pre
         return presented->open_res;
     if (presented->key == NULL)
         return DEP_FAIL(JWS_KID);
-    return dep_token_check(c->arena, c->crypto, &presented->jws, presented->key->alg, presented->key->key, &policy, c->now,
-                           &presented->token);
+    return dep_token_check(c->arena, c->crypto, &presented->jws, presented->key->alg, presented->key->key, &policy,
+                           c->now, &presented->token);
 }

@@ -1,21 +1,22 @@
 /* The records as JSON. One table per kind would hide how few members there are; each reader names its own instead, and
- * `only()` refuses every member that no reader named. */
+ * `dep_record_only()` refuses every member that no reader named. */
 #include "proto/records.h"
 
 #include "base/b64.h"
 #include "base/id.h"
 #include "base/url.h"
+#include "proto/records_read.h"
 #include "proto/scope.h"
 
 static const char *const state_names[] = { "active", "suspended", "banned" };
 static const char *const key_state_names[] = { "prepared", "active", "retired", "tainted" };
-static const char *const auth_names[] = { "none", "client_secret_basic", "client_secret_post", "private_key_jwt" };
+static const char *const auth_names[] = { "none", "client_secret_basic", "client_secret_post", "private_key_jwt",
+                                          "workload_jwt" };
 static const char *const revoked_names[] = { "agent", "client", "org", "task", "grant", "jti" };
-static const char *const grant_names[] = { "client_credentials", "urn:ietf:params:oauth:grant-type:token-exchange" };
+static const char *const grant_names[] = { "client_credentials", "urn:ietf:params:oauth:grant-type:token-exchange",
+                                           "urn:ietf:params:oauth:grant-type:jwt-bearer" };
 
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-
-static bool index_of(const char *const *names, size_t count, struct dep_str name, size_t *ret_index)
+bool dep_record_index(const char *const *names, size_t count, struct dep_str name, size_t *ret_index)
 {
     for (size_t i = 0; i < count; i++)
         if (dep_str_eq_c(name, names[i])) {
@@ -44,7 +45,7 @@ bool dep_client_auth_by_name(struct dep_str name, enum dep_client_auth *ret_meth
 {
     size_t i;
 
-    if (!index_of(auth_names, COUNT(auth_names), name, &i))
+    if (!dep_record_index(auth_names, COUNT(auth_names), name, &i))
         return false;
     *ret_method = (enum dep_client_auth)i;
     return true;
@@ -59,7 +60,7 @@ bool dep_revoked_kind_by_name(struct dep_str name, enum dep_revoked_kind *ret_ki
 {
     size_t i;
 
-    if (!index_of(revoked_names, COUNT(revoked_names), name, &i))
+    if (!dep_record_index(revoked_names, COUNT(revoked_names), name, &i))
         return false;
     *ret_kind = (enum dep_revoked_kind)i;
     return true;
@@ -68,7 +69,7 @@ bool dep_revoked_kind_by_name(struct dep_str name, enum dep_revoked_kind *ret_ki
 /* ---- reading ---- */
 
 /* An object whose members all stand in `names`, a list with blanks between. */
-static struct dep_res only(const struct dep_json *json, const char *names)
+struct dep_res dep_record_only(const struct dep_json *json, const char *names)
 {
     if (json == NULL || json->type != DEP_JSON_OBJECT)
         return DEP_FAIL(ADMIN_INPUT);
@@ -79,31 +80,30 @@ static struct dep_res only(const struct dep_json *json, const char *names)
 }
 
 /* A text that must not be blank; absent is allowed only when it is not required. null counts as absent. */
-static struct dep_res text(const struct dep_json *json, struct dep_str name, bool is_required, struct dep_str *ret_text)
+struct dep_res dep_record_text(const struct dep_json *json, struct dep_str name, bool is_required,
+                               struct dep_str *ret_text)
 {
     if (!dep_json_has(json, name))
         return is_required ? DEP_FAIL(ADMIN_INPUT) : DEP_OK;
     DEP_TRY(dep_json_str(dep_json_get(json, name), ret_text));
     return dep_str_is_blank(*ret_text) || ret_text->len > 1024 ? DEP_FAIL(ADMIN_INPUT) : DEP_OK;
 }
-#define TEXT(name, required, out) text(json, DEP_STR(name), (required), (out))
 
-static struct dep_res number(const struct dep_json *json, struct dep_str name, int64_t *ret_value)
+struct dep_res dep_record_number(const struct dep_json *json, struct dep_str name, int64_t *ret_value)
 {
     if (!dep_json_has(json, name))
         return DEP_OK;
     return dep_json_int(dep_json_get(json, name), 0, DEP_JSON_TIME_MAX, ret_value);
 }
-#define NUMBER(name, out) number(json, DEP_STR(name), (out))
 
-static struct dep_res flag(const struct dep_json *json, struct dep_str name, bool *ret_value)
+struct dep_res dep_record_flag(const struct dep_json *json, struct dep_str name, bool *ret_value)
 {
     return dep_json_has(json, name) ? dep_json_bool(dep_json_get(json, name), ret_value) : DEP_OK;
 }
-#define FLAG(name, out) flag(json, DEP_STR(name), (out))
 
 /* An array of single scopes, none twice. Absent: none. */
-static struct dep_res read_scopes(struct dep_arena *arena, const struct dep_json *array, struct dep_str **ret_scopes, size_t *ret_count)
+struct dep_res dep_record_scopes(struct dep_arena *arena, const struct dep_json *array, struct dep_str **ret_scopes,
+                                 size_t *ret_count)
 {
     size_t count = 0;
 
@@ -131,7 +131,7 @@ static struct dep_res read_scopes(struct dep_arena *arena, const struct dep_json
     return DEP_OK;
 }
 
-static struct dep_res check_resource_uri(struct dep_str uri)
+struct dep_res dep_record_uri(struct dep_str uri)
 {
     bool has_fragment = false;
 
@@ -139,24 +139,38 @@ static struct dep_res check_resource_uri(struct dep_str uri)
     return has_fragment || uri.len > 512 ? DEP_FAIL(URL_SYNTAX) : DEP_OK;
 }
 
-static struct dep_res read_ceiling(struct dep_arena *arena, const struct dep_json *array, struct dep_agent *agent)
+static const struct dep_right *right_at(const struct dep_right *rights, size_t count, struct dep_str resource)
 {
+    for (size_t i = 0; i < count; i++)
+        if (dep_str_eq(rights[i].resource, resource))
+            return &rights[i];
+    return NULL;
+}
+
+struct dep_res dep_record_ceiling(struct dep_arena *arena, const struct dep_json *array, struct dep_right **ret_rights,
+                                  size_t *ret_count)
+{
+    struct dep_right *rights;
+    size_t count = 0;
+
     if (array == NULL || array->type != DEP_JSON_ARRAY || array->count > 64)
         return DEP_FAIL(ADMIN_INPUT);
-    agent->ceiling = DEP_NEW_ARRAY(arena, array->count, struct dep_right);
-    if (agent->ceiling == NULL)
+    rights = DEP_NEW_ARRAY(arena, array->count, struct dep_right);
+    if (rights == NULL)
         return DEP_FAIL(ARENA_FULL);
     for (const struct dep_json *json = array->child; json != NULL; json = json->next) {
         struct dep_right right = { 0 };
 
-        DEP_TRY(only(json, "resource scopes"));
+        DEP_TRY(dep_record_only(json, "resource scopes"));
         DEP_TRY(TEXT("resource", true, &right.resource));
-        DEP_TRY(check_resource_uri(right.resource));
-        DEP_TRY(read_scopes(arena, DEP_JSON_GET(json, "scopes"), &right.scopes, &right.scopes_count));
-        if (right.scopes_count == 0 || dep_agent_right(agent, right.resource) != NULL)
+        DEP_TRY(dep_record_uri(right.resource));
+        DEP_TRY(dep_record_scopes(arena, DEP_JSON_GET(json, "scopes"), &right.scopes, &right.scopes_count));
+        if (right.scopes_count == 0 || right_at(rights, count, right.resource) != NULL)
             return DEP_FAIL(ADMIN_INPUT);
-        agent->ceiling[agent->ceiling_count++] = right;
+        rights[count++] = right;
     }
+    *ret_rights = rights;
+    *ret_count = count;
     return DEP_OK;
 }
 
@@ -173,7 +187,7 @@ struct dep_res dep_agent_read(struct dep_arena *arena, const struct dep_json *js
     struct dep_str state = DEP_STR_ABSENT;
     size_t index = 0;
 
-    DEP_TRY(only(json, "id name owner org agent_version purpose parent state created ceiling"));
+    DEP_TRY(dep_record_only(json, "id name owner org agent_version purpose parent state created ceiling"));
     DEP_TRY(TEXT("id", true, &agent.id));
     DEP_TRY(read_agent_id(agent.id));
     DEP_TRY(TEXT("name", true, &agent.name));
@@ -185,13 +199,13 @@ struct dep_res dep_agent_read(struct dep_arena *arena, const struct dep_json *js
     DEP_TRY(TEXT("state", false, &state));
     if (!dep_str_is_absent(agent.parent))
         DEP_TRY(read_agent_id(agent.parent));
-    if (!dep_str_is_absent(state) && !index_of(state_names, COUNT(state_names), state, &index))
+    if (!dep_str_is_absent(state) && !dep_record_index(state_names, COUNT(state_names), state, &index))
         return DEP_FAIL(ADMIN_INPUT);
     if (agent.name.len > DEP_NAME_MAX || agent.owner.len > DEP_NAME_MAX || !dep_id_is_plain(agent.org, DEP_NAME_MAX))
         return DEP_FAIL(ADMIN_INPUT);
     agent.state = agent.effective_state = (enum dep_state)index;
     DEP_TRY(NUMBER("created", &agent.created));
-    DEP_TRY(read_ceiling(arena, DEP_JSON_GET(json, "ceiling"), &agent));
+    DEP_TRY(dep_record_ceiling(arena, DEP_JSON_GET(json, "ceiling"), &agent.ceiling, &agent.ceiling_count));
     *ret_agent = agent;
     return DEP_OK;
 }
@@ -206,7 +220,7 @@ static struct dep_res read_secrets(const struct dep_json *array, struct dep_clie
         struct dep_client_secret *secret = &client->secrets[client->secrets_count++];
         struct dep_str hash = DEP_STR_ABSENT;
 
-        DEP_TRY(only(json, "sha256 created expires"));
+        DEP_TRY(dep_record_only(json, "sha256 created expires"));
         DEP_TRY(TEXT("sha256", true, &hash));
         DEP_TRY(dep_b64url_decode_exact(hash, secret->hash, sizeof(secret->hash)));
         DEP_TRY(NUMBER("created", &secret->created));
@@ -228,7 +242,7 @@ static struct dep_res read_grants(const struct dep_json *array, unsigned *ret_gr
         size_t index;
 
         DEP_TRY(dep_json_str(item, &name));
-        if (!index_of(grant_names, COUNT(grant_names), name, &index))
+        if (!dep_record_index(grant_names, COUNT(grant_names), name, &index))
             return DEP_FAIL(ADMIN_INPUT);
         grants |= 1u << index;
     }
@@ -246,14 +260,16 @@ static struct dep_res check_client(const struct dep_client *client)
     if (has_agent)
         DEP_TRY(read_agent_id(client->agent));
     else
-        DEP_TRY(check_resource_uri(client->resource));
+        DEP_TRY(dep_record_uri(client->resource));
     if (has_resource && client->grants != 0)
         return DEP_FAIL(ADMIN_INPUT);
     if (!dep_str_is_absent(client->default_resource))
-        DEP_TRY(check_resource_uri(client->default_resource));
+        DEP_TRY(dep_record_uri(client->default_resource));
     if (client->auth == DEP_CLIENT_AUTH_NONE)
         return DEP_FAIL(ADMIN_INPUT);
-    return (client->auth == DEP_CLIENT_AUTH_PRIVATE_KEY_JWT) == dep_str_is_absent(client->jwks_json) ? DEP_FAIL(ADMIN_INPUT) : DEP_OK;
+    return (client->auth == DEP_CLIENT_AUTH_PRIVATE_KEY_JWT) == dep_str_is_absent(client->jwks_json)
+               ? DEP_FAIL(ADMIN_INPUT)
+               : DEP_OK;
 }
 
 struct dep_res dep_client_read(struct dep_arena *arena, const struct dep_json *json, struct dep_client *ret_client)
@@ -262,8 +278,10 @@ struct dep_res dep_client_read(struct dep_arena *arena, const struct dep_json *j
     struct dep_str auth = DEP_STR_ABSENT;
 
     (void)arena;
-    DEP_TRY(only(json, "id name agent resource default_resource auth grants is_enabled needs_dpop may_introspect_any secrets jwks "
-                       "created"));
+    DEP_TRY(dep_record_only(
+        json,
+        "id name agent resource default_resource auth grants is_enabled needs_dpop may_introspect_any secrets jwks "
+        "created"));
     DEP_TRY(TEXT("id", true, &client.id));
     DEP_TRY(TEXT("name", true, &client.name));
     DEP_TRY(TEXT("agent", false, &client.agent));
@@ -288,23 +306,26 @@ struct dep_res dep_client_read(struct dep_arena *arena, const struct dep_json *j
     return DEP_OK;
 }
 
-struct dep_res dep_resource_read(struct dep_arena *arena, const struct dep_json *json, struct dep_resource *ret_resource)
+struct dep_res dep_resource_read(struct dep_arena *arena, const struct dep_json *json,
+                                 struct dep_resource *ret_resource)
 {
     struct dep_resource resource = { .is_enabled = true };
 
-    DEP_TRY(only(json, "id name scopes default_scopes token_lifetime_s needs_dpop is_enabled created"));
+    DEP_TRY(dep_record_only(json, "id name scopes default_scopes token_lifetime_s needs_dpop is_enabled created"));
     DEP_TRY(TEXT("id", true, &resource.id));
-    DEP_TRY(check_resource_uri(resource.id));
+    DEP_TRY(dep_record_uri(resource.id));
     DEP_TRY(TEXT("name", true, &resource.name));
-    DEP_TRY(read_scopes(arena, DEP_JSON_GET(json, "scopes"), &resource.scopes, &resource.scopes_count));
-    DEP_TRY(read_scopes(arena, DEP_JSON_GET(json, "default_scopes"), &resource.default_scopes, &resource.default_scopes_count));
+    DEP_TRY(dep_record_scopes(arena, DEP_JSON_GET(json, "scopes"), &resource.scopes, &resource.scopes_count));
+    DEP_TRY(dep_record_scopes(arena, DEP_JSON_GET(json, "default_scopes"), &resource.default_scopes,
+                              &resource.default_scopes_count));
     DEP_TRY(NUMBER("token_lifetime_s", &resource.token_lifetime_s));
     DEP_TRY(FLAG("needs_dpop", &resource.needs_dpop));
     DEP_TRY(FLAG("is_enabled", &resource.is_enabled));
     DEP_TRY(NUMBER("created", &resource.created));
     /* Principals live in the same place as resources: the value of aud. No resource may look like one. */
-    if (resource.scopes_count == 0 || resource.name.len > DEP_NAME_MAX || dep_str_starts(resource.id, DEP_STR("agent:")) ||
-        dep_str_starts(resource.id, DEP_STR("client:")) || dep_str_starts(resource.id, DEP_STR("user:")))
+    if (resource.scopes_count == 0 || resource.name.len > DEP_NAME_MAX ||
+        dep_str_starts(resource.id, DEP_STR("agent:")) || dep_str_starts(resource.id, DEP_STR("client:")) ||
+        dep_str_starts(resource.id, DEP_STR("user:")))
         return DEP_FAIL(ADMIN_INPUT);
     *ret_resource = resource;
     return DEP_OK;
@@ -317,7 +338,7 @@ struct dep_res dep_key_read(struct dep_arena *arena, const struct dep_json *json
     size_t index;
 
     (void)arena;
-    DEP_TRY(only(json, "kid alg state created retired der is_sealed"));
+    DEP_TRY(dep_record_only(json, "kid alg state created retired der is_sealed"));
     DEP_TRY(TEXT("kid", true, &key.kid));
     DEP_TRY(TEXT("alg", true, &alg));
     DEP_TRY(TEXT("state", true, &state));
@@ -327,20 +348,21 @@ struct dep_res dep_key_read(struct dep_arena *arena, const struct dep_json *json
     DEP_TRY(NUMBER("retired", &key.retired));
     DEP_TRY(FLAG("is_sealed", &key.is_sealed));
     key.alg = dep_alg_by_name(alg);
-    if (key.alg == DEP_ALG_NONE || !index_of(key_state_names, COUNT(key_state_names), state, &index))
+    if (key.alg == DEP_ALG_NONE || !dep_record_index(key_state_names, COUNT(key_state_names), state, &index))
         return DEP_FAIL(ADMIN_INPUT);
     key.state = (enum dep_key_state)index;
     *ret_key = key;
     return DEP_OK;
 }
 
-struct dep_res dep_revocation_read(struct dep_arena *arena, const struct dep_json *json, struct dep_revocation *ret_entry)
+struct dep_res dep_revocation_read(struct dep_arena *arena, const struct dep_json *json,
+                                   struct dep_revocation *ret_entry)
 {
     struct dep_revocation entry = { 0 };
     struct dep_str kind = DEP_STR_ABSENT;
 
     (void)arena;
-    DEP_TRY(only(json, "kind id before expires"));
+    DEP_TRY(dep_record_only(json, "kind id before expires"));
     DEP_TRY(TEXT("kind", true, &kind));
     DEP_TRY(TEXT("id", true, &entry.id));
     DEP_TRY(NUMBER("before", &entry.before));
@@ -353,12 +375,26 @@ struct dep_res dep_revocation_read(struct dep_arena *arena, const struct dep_jso
 
 /* ---- writing ---- */
 
-static void write_scopes(struct dep_json_writer *writer, const char *name, const struct dep_str *scopes, size_t count)
+void dep_record_write_scopes(struct dep_json_writer *writer, const char *name, const struct dep_str *scopes,
+                             size_t count)
 {
     dep_json_name(writer, name);
     dep_json_open(writer, '[');
     for (size_t i = 0; i < count; i++)
         dep_json_put_str(writer, scopes[i]);
+    dep_json_close(writer, ']');
+}
+
+void dep_record_write_ceiling(struct dep_json_writer *writer, const struct dep_right *rights, size_t count)
+{
+    dep_json_name(writer, "ceiling");
+    dep_json_open(writer, '[');
+    for (size_t i = 0; i < count; i++) {
+        dep_json_open(writer, '{');
+        dep_json_member(writer, "resource", rights[i].resource);
+        dep_record_write_scopes(writer, "scopes", rights[i].scopes, rights[i].scopes_count);
+        dep_json_close(writer, '}');
+    }
     dep_json_close(writer, ']');
 }
 
@@ -374,15 +410,7 @@ void dep_agent_write(struct dep_json_writer *writer, const struct dep_agent *age
     dep_json_member(writer, "parent", agent->parent);
     dep_json_member(writer, "state", dep_str_c(dep_state_name(agent->state)));
     dep_json_member_int(writer, "created", agent->created);
-    dep_json_name(writer, "ceiling");
-    dep_json_open(writer, '[');
-    for (size_t i = 0; i < agent->ceiling_count; i++) {
-        dep_json_open(writer, '{');
-        dep_json_member(writer, "resource", agent->ceiling[i].resource);
-        write_scopes(writer, "scopes", agent->ceiling[i].scopes, agent->ceiling[i].scopes_count);
-        dep_json_close(writer, '}');
-    }
-    dep_json_close(writer, ']');
+    dep_record_write_ceiling(writer, agent->ceiling, agent->ceiling_count);
     dep_json_close(writer, '}');
 }
 
@@ -438,8 +466,8 @@ void dep_resource_write(struct dep_json_writer *writer, const struct dep_resourc
     dep_json_open(writer, '{');
     dep_json_member(writer, "id", resource->id);
     dep_json_member(writer, "name", resource->name);
-    write_scopes(writer, "scopes", resource->scopes, resource->scopes_count);
-    write_scopes(writer, "default_scopes", resource->default_scopes, resource->default_scopes_count);
+    dep_record_write_scopes(writer, "scopes", resource->scopes, resource->scopes_count);
+    dep_record_write_scopes(writer, "default_scopes", resource->default_scopes, resource->default_scopes_count);
     dep_json_member_int(writer, "token_lifetime_s", resource->token_lifetime_s);
     dep_json_member_bool(writer, "needs_dpop", resource->needs_dpop);
     dep_json_member_bool(writer, "is_enabled", resource->is_enabled);
@@ -473,10 +501,7 @@ void dep_revocation_write(struct dep_json_writer *writer, const struct dep_revoc
 
 const struct dep_right *dep_agent_right(const struct dep_agent *agent, struct dep_str resource)
 {
-    for (size_t i = 0; i < agent->ceiling_count; i++)
-        if (dep_str_eq(agent->ceiling[i].resource, resource))
-            return &agent->ceiling[i];
-    return NULL;
+    return right_at(agent->ceiling, agent->ceiling_count, resource);
 }
 
 bool dep_right_has(const struct dep_right *right, struct dep_str scope)

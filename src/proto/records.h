@@ -25,10 +25,10 @@ struct dep_right {
 };
 
 struct dep_agent {
-    struct dep_str id; /* "agent:" + ULID; never recycled */
-    struct dep_str name, owner, org; /* never blank */
+    struct dep_str id;                     /* "agent:" + ULID; never recycled */
+    struct dep_str name, owner, org;       /* never blank */
     struct dep_str agent_version, purpose; /* absent or text */
-    struct dep_str parent; /* another agent's id; absent at the top */
+    struct dep_str parent;                 /* another agent's id; absent at the top */
     enum dep_state state;
     int64_t created;
     struct dep_right *ceiling;
@@ -37,11 +37,43 @@ struct dep_agent {
     enum dep_state effective_state;
 };
 
+/* What a foreign issuer is trusted for. */
+#define DEP_ISSUER_SUBJECT (1u << 0)  /* its tokens may be exchanged: they name users */
+#define DEP_ISSUER_ID_JAG (1u << 1)   /* its identity assertion grants are taken (ID-JAG) */
+#define DEP_ISSUER_WORKLOAD (1u << 2) /* its tokens authenticate clients: Kubernetes, GitHub Actions, SPIFFE */
+
+/* A workload rule: a token whose claims all match authenticates this client. */
+struct dep_workload_rule {
+    struct dep_str client;
+    struct dep_str names[8], values[8]; /* claim and text; exact comparison */
+    size_t count;                       /* never 0: blank is never "any" */
+};
+
+struct dep_trusted_issuer {
+    struct dep_str id;   /* its issuer identifier, compared byte for byte */
+    struct dep_str name; /* short and plain: the principals are "user:" + name + ":" + sub */
+    struct dep_str org;
+    unsigned uses;             /* DEP_ISSUER_ bits, at least one */
+    struct dep_str *audiences; /* values of aud that are meant for us, besides our own issuer identifier */
+    size_t audiences_count;
+    struct dep_str jwks_uri;  /* absent: by discovery */
+    struct dep_str jwks_json; /* a set that never changes; absent: fetched */
+    int64_t lifetime_max_s;   /* of its tokens; 0: 3600 */
+    bool is_single_use;       /* its workload tokens have a jti and are taken once */
+    bool is_enabled;
+    struct dep_right *ceiling; /* what its users may hand on */
+    size_t ceiling_count;
+    struct dep_workload_rule *rules;
+    size_t rules_count;
+    int64_t created;
+};
+
 enum dep_client_auth {
     DEP_CLIENT_AUTH_NONE,
     DEP_CLIENT_AUTH_BASIC, /* client_secret_basic */
     DEP_CLIENT_AUTH_POST,  /* client_secret_post */
-    DEP_CLIENT_AUTH_PRIVATE_KEY_JWT
+    DEP_CLIENT_AUTH_PRIVATE_KEY_JWT,
+    DEP_CLIENT_AUTH_WORKLOAD_JWT /* a token of a trusted issuer instead of a key of its own */
 };
 /* The registered names. Static; by_name gives false for an unknown one. */
 const char *dep_client_auth_name(enum dep_client_auth method);
@@ -55,17 +87,18 @@ struct dep_client_secret {
 
 #define DEP_GRANT_CLIENT_CREDENTIALS (1u << 0)
 #define DEP_GRANT_TOKEN_EXCHANGE (1u << 1)
+#define DEP_GRANT_JWT_BEARER (1u << 2)
 
 struct dep_client {
-    struct dep_str id;       /* a ULID: the OAuth client_id; the principal is "client:" + id */
+    struct dep_str id; /* a ULID: the OAuth client_id; the principal is "client:" + id */
     struct dep_str name;
-    struct dep_str agent;    /* the agent this client acts for; absent for a resource server's client */
-    struct dep_str resource; /* a resource server's client: the resource it guards; absent otherwise */
+    struct dep_str agent;            /* the agent this client acts for; absent for a resource server's client */
+    struct dep_str resource;         /* a resource server's client: the resource it guards; absent otherwise */
     struct dep_str default_resource; /* used when a request names none; absent: none */
     enum dep_client_auth auth;
-    unsigned grants;         /* DEP_GRANT_ bits */
+    unsigned grants; /* DEP_GRANT_ bits */
     bool is_enabled;
-    bool needs_dpop;         /* dpop_bound_access_tokens (rfc9449#5.2) */
+    bool needs_dpop; /* dpop_bound_access_tokens (rfc9449#5.2) */
     bool may_introspect_any;
     struct dep_client_secret secrets[DEP_SECRETS_LIVE];
     size_t secrets_count;
@@ -76,7 +109,7 @@ struct dep_client {
 };
 
 struct dep_resource {
-    struct dep_str id;   /* an absolute URI without fragment: the value of aud */
+    struct dep_str id; /* an absolute URI without fragment: the value of aud */
     struct dep_str name;
     struct dep_str *scopes;
     size_t scopes_count;
@@ -92,12 +125,12 @@ enum dep_key_state { DEP_KEY_PREPARED, DEP_KEY_ACTIVE, DEP_KEY_RETIRED, DEP_KEY_
 const char *dep_key_state_name(enum dep_key_state state);
 
 struct dep_key {
-    struct dep_str kid;  /* the key's thumbprint */
+    struct dep_str kid; /* the key's thumbprint */
     enum dep_alg alg;
     enum dep_key_state state; /* prepared, active and retired are in the JWKS; tainted verifies nothing */
     int64_t created;
-    int64_t retired;     /* when it stopped signing; 0 while it has not */
-    struct dep_str der;  /* base64url: PKCS#8, sealed when `is_sealed` */
+    int64_t retired;    /* when it stopped signing; 0 while it has not */
+    struct dep_str der; /* base64url: PKCS#8, sealed when `is_sealed` */
     bool is_sealed;
 };
 
@@ -123,17 +156,25 @@ struct dep_revocation {
 };
 
 /* Bodies. Slices in the result point into `json`'s text and the arena. Failures: a JSON reason or DEP_ERR_ADMIN_INPUT. */
-DEP_MUST struct dep_res dep_agent_read(struct dep_arena *arena, const struct dep_json *json, struct dep_agent *ret_agent);
-DEP_MUST struct dep_res dep_client_read(struct dep_arena *arena, const struct dep_json *json, struct dep_client *ret_client);
-DEP_MUST struct dep_res dep_resource_read(struct dep_arena *arena, const struct dep_json *json, struct dep_resource *ret_resource);
+DEP_MUST struct dep_res dep_agent_read(struct dep_arena *arena, const struct dep_json *json,
+                                       struct dep_agent *ret_agent);
+DEP_MUST struct dep_res dep_client_read(struct dep_arena *arena, const struct dep_json *json,
+                                        struct dep_client *ret_client);
+DEP_MUST struct dep_res dep_resource_read(struct dep_arena *arena, const struct dep_json *json,
+                                          struct dep_resource *ret_resource);
 DEP_MUST struct dep_res dep_key_read(struct dep_arena *arena, const struct dep_json *json, struct dep_key *ret_key);
-DEP_MUST struct dep_res dep_revocation_read(struct dep_arena *arena, const struct dep_json *json, struct dep_revocation *ret_entry);
+DEP_MUST struct dep_res dep_revocation_read(struct dep_arena *arena, const struct dep_json *json,
+                                            struct dep_revocation *ret_entry);
+DEP_MUST struct dep_res dep_trusted_issuer_read(struct dep_arena *arena, const struct dep_json *json,
+                                                struct dep_trusted_issuer *ret_issuer);
 /* As objects. `with_secrets` false leaves out hashes and key material: the admin API's view. */
 void dep_agent_write(struct dep_json_writer *writer, const struct dep_agent *agent);
 void dep_client_write(struct dep_json_writer *writer, const struct dep_client *client, bool with_secrets);
 void dep_resource_write(struct dep_json_writer *writer, const struct dep_resource *resource);
 void dep_key_write(struct dep_json_writer *writer, const struct dep_key *key, bool with_secrets);
 void dep_revocation_write(struct dep_json_writer *writer, const struct dep_revocation *entry);
+
+void dep_trusted_issuer_write(struct dep_json_writer *writer, const struct dep_trusted_issuer *issuer);
 
 /* The agent's right at a resource, or NULL. */
 const struct dep_right *dep_agent_right(const struct dep_agent *agent, struct dep_str resource);

@@ -3,8 +3,9 @@
 
 #include <string.h>
 
-void dep_replay_key(struct dep_crypto *crypto, struct dep_str tenant, enum dep_replay_purpose purpose, struct dep_str owner,
-                    struct dep_str place, struct dep_str jti, unsigned char ret_key[DEP_REPLAY_KEY_BYTES])
+void dep_replay_key(struct dep_crypto *crypto, struct dep_str tenant, enum dep_replay_purpose purpose,
+                    struct dep_str owner, struct dep_str place, struct dep_str jti,
+                    unsigned char ret_key[DEP_REPLAY_KEY_BYTES])
 {
     uint64_t head[5] = { (uint64_t)purpose, tenant.len, owner.len, place.len, jti.len };
     struct dep_str parts[5] = { dep_str((const char *)head, sizeof(head)), tenant, owner, place, jti };

@@ -6,10 +6,11 @@
 
 #define DEP_REPLAY_KEY_BYTES 16u
 
-enum dep_replay_purpose { DEP_REPLAY_DPOP, DEP_REPLAY_ASSERTION, DEP_REPLAY_ACTOR };
+enum dep_replay_purpose { DEP_REPLAY_DPOP, DEP_REPLAY_ASSERTION, DEP_REPLAY_ACTOR, DEP_REPLAY_GRANT };
 
 /* Parts are length-prefixed before hashing, so that no two lists of parts have one key. */
-void dep_replay_key(struct dep_crypto *crypto, struct dep_str tenant, enum dep_replay_purpose purpose, struct dep_str owner,
-                    struct dep_str place, struct dep_str jti, unsigned char ret_key[DEP_REPLAY_KEY_BYTES]);
+void dep_replay_key(struct dep_crypto *crypto, struct dep_str tenant, enum dep_replay_purpose purpose,
+                    struct dep_str owner, struct dep_str place, struct dep_str jti,
+                    unsigned char ret_key[DEP_REPLAY_KEY_BYTES]);
 
 #endif

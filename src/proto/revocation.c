@@ -133,9 +133,11 @@ bool dep_revocations_cover(const struct dep_revocations *set, const struct dep_t
     for (size_t i = 0; i < token->actors_count; i++)
         if (covers(set, DEP_REVOKED_AGENT, token->actors[i], token->iat))
             return true;
-    return covers(set, DEP_REVOKED_JTI, token->jti, token->iat) || covers(set, DEP_REVOKED_AGENT, token->sub, token->iat) ||
+    return covers(set, DEP_REVOKED_JTI, token->jti, token->iat) ||
+           covers(set, DEP_REVOKED_AGENT, token->sub, token->iat) ||
            covers(set, DEP_REVOKED_CLIENT, token->client_id, token->iat) ||
-           covers(set, DEP_REVOKED_ORG, token->org_id, token->iat) || covers(set, DEP_REVOKED_TASK, token->task_id, token->iat) ||
+           covers(set, DEP_REVOKED_ORG, token->org_id, token->iat) ||
+           covers(set, DEP_REVOKED_TASK, token->task_id, token->iat) ||
            covers(set, DEP_REVOKED_TASK, token->parent_task_id, token->iat);
 }
 

@@ -112,9 +112,9 @@ struct dep_res dep_token_read(const struct dep_json *claims, struct dep_token *r
     return DEP_OK;
 }
 
-struct dep_res dep_token_check(struct dep_arena *arena, struct dep_crypto *crypto, const struct dep_jws *jws, enum dep_alg key_alg,
-                               const struct dep_public_key *key, const struct dep_token_policy *policy, int64_t now,
-                               struct dep_token *ret_token)
+struct dep_res dep_token_check(struct dep_arena *arena, struct dep_crypto *crypto, const struct dep_jws *jws,
+                               enum dep_alg key_alg, const struct dep_public_key *key,
+                               const struct dep_token_policy *policy, int64_t now, struct dep_token *ret_token)
 {
     const struct dep_json *claims = NULL;
     struct dep_jwt_times times;

@@ -17,12 +17,12 @@ struct dep_token {
     struct dep_str iss, sub, client_id, jti;
     struct dep_str aud[DEP_AUDIENCES_MAX];
     size_t aud_count;
-    struct dep_str scope;                    /* absent when there is none */
-    int64_t iat, nbf, exp;                   /* nbf 0 when absent */
-    struct dep_str jkt;                      /* cnf.jkt; absent for a bearer token */
+    struct dep_str scope;                     /* absent when there is none */
+    int64_t iat, nbf, exp;                    /* nbf 0 when absent */
+    struct dep_str jkt;                       /* cnf.jkt; absent for a bearer token */
     struct dep_str actors[DEP_ACT_DEPTH_MAX]; /* act.sub, outermost (the presenter) first */
     size_t actors_count;
-    struct dep_str lineage[DEP_LINEAGE_MAX];  /* jtis of the tokens this one descends from, nearest first */
+    struct dep_str lineage[DEP_LINEAGE_MAX]; /* jtis of the tokens this one descends from, nearest first */
     size_t lineage_count;
     struct dep_str agent_name, agent_version, task_id, parent_task_id, org_id; /* absent when there is none */
 };
@@ -36,12 +36,13 @@ struct dep_token_policy {
 };
 
 /* Takes the token apart; gives the kid and alg to look up. Reasons of jose/. */
-DEP_MUST struct dep_res dep_token_open(struct dep_arena *arena, struct dep_str text, const struct dep_token_policy *policy,
-                                       struct dep_jws *ret_jws);
+DEP_MUST struct dep_res dep_token_open(struct dep_arena *arena, struct dep_str text,
+                                       const struct dep_token_policy *policy, struct dep_jws *ret_jws);
 /* Verifies the signature with the looked-up key, then checks iss, times, aud, and reads the claims (rfc9068#4). */
 DEP_MUST struct dep_res dep_token_check(struct dep_arena *arena, struct dep_crypto *crypto, const struct dep_jws *jws,
                                         enum dep_alg key_alg, const struct dep_public_key *key,
-                                        const struct dep_token_policy *policy, int64_t now, struct dep_token *ret_token);
+                                        const struct dep_token_policy *policy, int64_t now,
+                                        struct dep_token *ret_token);
 /* Reads the claims of a token that somebody already trusts (a cache, `deputy token decode`). */
 DEP_MUST struct dep_res dep_token_read(const struct dep_json *claims, struct dep_token *ret_token);
 /* The claims as JSON. */

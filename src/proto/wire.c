@@ -28,7 +28,8 @@ void dep_wire_header(struct dep_wire_answer *answer, const char *name, struct de
 struct dep_str dep_wire_description(enum dep_err reason, enum dep_class class)
 {
     if (class == DEP_CLASS_INVALID_CLIENT)
-        return DEP_STR("client authentication failed; check client_id, method and secret, or sign a fresh assertion whose aud is the "
+        return DEP_STR("client authentication failed; check client_id, method and secret, or sign a fresh assertion "
+                       "whose aud is the "
                        "issuer alone");
     if (class == DEP_CLASS_INVALID_TOKEN)
         return DEP_STR("the access token is expired, revoked, malformed, or not valid for this resource");
@@ -74,7 +75,8 @@ static struct dep_res error_body(struct dep_arena *arena, enum dep_err reason, e
     return DEP_OK;
 }
 
-static struct dep_res write_refusal(struct dep_arena *arena, const struct dep_decision *decision, struct dep_wire_answer *answer)
+static struct dep_res write_refusal(struct dep_arena *arena, const struct dep_decision *decision,
+                                    struct dep_wire_answer *answer)
 {
     const struct dep_wire *wire = dep_wire_of(decision->class);
 
@@ -86,8 +88,9 @@ static struct dep_res write_refusal(struct dep_arena *arena, const struct dep_de
     if (decision->class == DEP_CLASS_INVALID_CLIENT && decision->used_authorization)
         dep_wire_header(answer, "WWW-Authenticate", DEP_STR("Basic realm=\"deputy\""));
     if (decision->class == DEP_CLASS_METHOD)
-        dep_wire_header(answer, "Allow", decision->column == DEP_COLUMN_FEED || decision->column < DEP_COLUMN_TOKEN ? DEP_STR("GET")
-                                                                                                             : DEP_STR("POST"));
+        dep_wire_header(answer, "Allow",
+                        decision->column == DEP_COLUMN_FEED || decision->column < DEP_COLUMN_TOKEN ? DEP_STR("GET")
+                                                                                                   : DEP_STR("POST"));
     if (!dep_str_is_absent(decision->nonce))
         dep_wire_header(answer, "DPoP-Nonce", decision->nonce);
     if (wire->status == 429 || wire->status == 503)
@@ -119,7 +122,8 @@ static struct dep_res write_token(struct dep_arena *arena, const struct dep_deci
 }
 
 /* The token's claims with "active" in front (rfc7662#2.2, rfc9449#6.2). */
-static struct dep_res write_active(struct dep_arena *arena, const struct dep_decision *decision, struct dep_wire_answer *answer)
+static struct dep_res write_active(struct dep_arena *arena, const struct dep_decision *decision,
+                                   struct dep_wire_answer *answer)
 {
     struct dep_json_writer writer;
     struct dep_buf claims, body;

@@ -28,11 +28,11 @@ void dep_wire_header(struct dep_wire_answer *answer, const char *name, struct de
 DEP_MUST struct dep_res dep_wire_write(struct dep_arena *arena, const struct dep_decision *decision, struct dep_str jwt,
                                        struct dep_wire_answer *ret_answer);
 /* A refusal that no decision made: 404, a full queue, a log that cannot be written. `id` may be absent. */
-DEP_MUST struct dep_res dep_wire_refuse(struct dep_arena *arena, enum dep_err reason, struct dep_str id, int64_t retry_after_s,
-                                        struct dep_wire_answer *ret_answer);
+DEP_MUST struct dep_res dep_wire_refuse(struct dep_arena *arena, enum dep_err reason, struct dep_str id,
+                                        int64_t retry_after_s, struct dep_wire_answer *ret_answer);
 /* Problem details. `detail` is for the caller and may be absent: then the reason's text. */
-DEP_MUST struct dep_res dep_wire_problem(struct dep_arena *arena, enum dep_err reason, struct dep_str detail, struct dep_str id,
-                                         struct dep_wire_answer *ret_answer);
+DEP_MUST struct dep_res dep_wire_problem(struct dep_arena *arena, enum dep_err reason, struct dep_str detail,
+                                         struct dep_str id, struct dep_wire_answer *ret_answer);
 /* Refusals answered before the body is rendered can be told apart only by class where the caller must not learn more. */
 struct dep_str dep_wire_description(enum dep_err reason, enum dep_class class);
 

@@ -15,13 +15,14 @@
 
 #define WORLD_NOW INT64_C(1700000000)
 #define WORLD_ISSUER "https://as.example"
+#define WORLD_IDP "https://idp.example"
 #define WORLD_API "https://api.example/mcp"
 #define WORLD_API2 "https://api2.example"
 #define WORLD_ROOT "agent:01J00000000000000000000001"
 #define WORLD_ORCHESTRATOR "agent:01J00000000000000000000002"
 #define WORLD_WORKER "agent:01J00000000000000000000003"
 #define WORLD_STRANGER "agent:01J00000000000000000000004" /* another organisation */
-#define WORLD_AGENTS 12u /* 5 to 12 form a long chain of delegates */
+#define WORLD_AGENTS 12u                                  /* 5 to 12 form a long chain of delegates */
 #define WORLD_SECRET "correct-horse-battery-staple-0123456789abcdefg"
 #define EXCHANGE "urn:ietf:params:oauth:grant-type:token-exchange"
 #define ACCESS_TOKEN_TYPE "urn:ietf:params:oauth:token-type:access_token"
@@ -38,6 +39,10 @@ struct world {
     struct dep_client clients[WORLD_AGENTS + 2];
     size_t clients_count;
     struct dep_resource resources[2];
+    struct dep_trusted_issuer issuer; /* "https://idp.example", named corp; signs with idp_key */
+    struct dep_private_key *idp_key;
+    struct dep_jwks *idp_jwks;
+    struct dep_agent user;
     struct dep_revocations *revocations;
     unsigned char used[4096][DEP_REPLAY_KEY_BYTES];
     size_t used_count;
@@ -85,6 +90,16 @@ static inline void world_open_keys(struct world *w)
     dep_json_close(&writer, ']');
     dep_json_close(&writer, '}');
     is_good = is_good && dep_is_ok(dep_jwks_new(w->crypto, dep_buf_str(&buf), &w->jwks));
+    is_good = is_good && dep_is_ok(dep_private_key_new(DEP_ALG_ED25519, &w->idp_key));
+    dep_buf_init_arena(&buf, &w->texts, 4096);
+    dep_json_begin(&writer, &buf);
+    dep_json_open(&writer, '{');
+    dep_json_name(&writer, "keys");
+    dep_json_open(&writer, '[');
+    is_good = is_good && dep_is_ok(dep_jwk_put_public(&writer, &w->texts, w->idp_key, DEP_STR("idp-1")));
+    dep_json_close(&writer, ']');
+    dep_json_close(&writer, '}');
+    is_good = is_good && dep_is_ok(dep_jwks_new(w->crypto, dep_buf_str(&buf), &w->idp_jwks));
     DEP_ASSERT(is_good);
 }
 
@@ -100,7 +115,9 @@ static inline struct dep_client *world_client(struct world *w, struct dep_str ag
         .agent = agent,
         .resource = resource,
         .auth = DEP_CLIENT_AUTH_BASIC,
-        .grants = dep_str_is_absent(agent) ? 0 : DEP_GRANT_CLIENT_CREDENTIALS | DEP_GRANT_TOKEN_EXCHANGE,
+        .grants = dep_str_is_absent(agent)
+                      ? 0
+                      : DEP_GRANT_CLIENT_CREDENTIALS | DEP_GRANT_TOKEN_EXCHANGE | DEP_GRANT_JWT_BEARER,
         .is_enabled = true,
         .secrets_count = 1,
     };
@@ -147,12 +164,23 @@ static inline void world_open(struct world *w)
         .skew_s = 30,
         .dpop = { .age_max_s = 60, .skew_s = 10, .nonce = &w->nonce },
     };
-    w->resources[0] = (struct dep_resource){ .id = DEP_STR(WORLD_API), .name = DEP_STR("api"), .scopes = world_words,
-                                             .scopes_count = 3, .is_enabled = true };
-    w->resources[1] = (struct dep_resource){ .id = DEP_STR(WORLD_API2), .name = DEP_STR("api2"), .scopes = world_words,
-                                             .scopes_count = 2, .is_enabled = true };
+    w->resources[0] = (struct dep_resource){
+        .id = DEP_STR(WORLD_API), .name = DEP_STR("api"), .scopes = world_words, .scopes_count = 3, .is_enabled = true
+    };
+    w->resources[1] = (struct dep_resource){
+        .id = DEP_STR(WORLD_API2), .name = DEP_STR("api2"), .scopes = world_words, .scopes_count = 2, .is_enabled = true
+    };
     for (size_t i = 0; i < WORLD_AGENTS; i++)
         world_agent(w, i);
+    w->issuer = (struct dep_trusted_issuer){
+        .id = DEP_STR(WORLD_IDP),
+        .name = DEP_STR("corp"),
+        .org = DEP_STR("acme"),
+        .uses = DEP_ISSUER_SUBJECT | DEP_ISSUER_ID_JAG,
+        .is_enabled = true,
+        .ceiling = w->agents[0].ceiling,
+        .ceiling_count = 1,
+    };
     (void)world_client(w, DEP_STR_ABSENT, DEP_STR(WORLD_API));
 }
 
@@ -161,12 +189,40 @@ static inline void world_close(struct world *w)
     dep_arena_reset(&w->arena);
     dep_revocations_free(w->revocations);
     dep_jwks_free(w->jwks);
+    dep_jwks_free(w->idp_jwks);
+    dep_private_key_free(w->idp_key);
     dep_private_key_free(w->key);
     dep_private_key_free(w->proof_key);
     dep_private_key_free(w->other_proof_key);
     dep_crypto_free(w->crypto);
     free(w->memory);
     free(w->texts_memory);
+}
+
+/* A user of the foreign issuer, with the issuer's ceiling, as the daemon makes one. */
+static inline const void *world_user(struct world *w, struct dep_str id)
+{
+    if (!dep_str_starts(id, DEP_STR("user:corp:")))
+        return NULL;
+    w->user = (struct dep_agent){
+        .id = id,
+        .name = id,
+        .org = w->issuer.org,
+        .effective_state = w->issuer.is_enabled ? DEP_STATE_ACTIVE : DEP_STATE_SUSPENDED,
+        .ceiling = w->issuer.ceiling,
+        .ceiling_count = w->issuer.ceiling_count,
+    };
+    return &w->user;
+}
+
+static inline const void *world_issuer_key(struct world *w, struct dep_str id)
+{
+    struct dep_str rest = id, issuer, alg, kid = DEP_STR_ABSENT;
+
+    if (!dep_str_cut(&rest, '\n', &issuer) || !dep_str_cut(&rest, '\n', &alg) || !dep_str_eq(issuer, w->issuer.id))
+        return NULL;
+    (void)dep_str_cut(&rest, '\n', &kid);
+    return dep_jwks_find(w->idp_jwks, kid, dep_alg_by_name(alg));
 }
 
 static inline const void *world_load(struct world *w, const struct dep_need *need)
@@ -181,7 +237,7 @@ static inline const void *world_load(struct world *w, const struct dep_need *nee
         for (size_t i = 0; i < WORLD_AGENTS; i++)
             if (dep_str_eq(w->agents[i].id, need->id))
                 return &w->agents[i];
-        return NULL;
+        return world_user(w, need->id);
     case DEP_FACT_RESOURCE:
         for (size_t i = 0; i < 2; i++)
             if (dep_str_eq(w->resources[i].id, need->id))
@@ -189,6 +245,10 @@ static inline const void *world_load(struct world *w, const struct dep_need *nee
         return NULL;
     case DEP_FACT_KEY:
         return dep_jwks_find(w->jwks, need->id, DEP_ALG_ES256);
+    case DEP_FACT_ISSUER:
+        return dep_str_eq(w->issuer.id, need->id) ? &w->issuer : NULL;
+    case DEP_FACT_ISSUER_KEY:
+        return world_issuer_key(w, need->id);
     case DEP_FACT_LOCK:
         return w->locked_until > 0 ? &w->locked_until : NULL;
     case DEP_FACT_REPLAY:
@@ -256,7 +316,8 @@ static inline struct outcome world_run(struct world *w, const struct dep_request
         random[i] = (unsigned char)(w->counter * 131 + i * 7 + (w->counter >> 8) * 31);
     w->counter++;
     for (outcome.rounds = 1; outcome.rounds <= DEP_ROUNDS_MAX; outcome.rounds++) {
-        outcome.res = dep_decide(&w->arena, w->crypto, &w->policy, request, &facts, WORLD_NOW, random, &outcome.decision);
+        outcome.res =
+            dep_decide(&w->arena, w->crypto, &w->policy, request, &facts, WORLD_NOW, random, &outcome.decision);
         if (!dep_is_ok(outcome.res))
             return outcome;
         if (outcome.decision.needs_count > 0) {
@@ -305,7 +366,8 @@ static inline struct outcome world_post(struct world *w, enum dep_endpoint endpo
 {
     (void)snprintf(w->body, sizeof(w->body), "%s", body);
     w->headers[0] = (struct dep_header){ DEP_STR("Content-Type"), DEP_STR("application/x-www-form-urlencoded") };
-    w->headers[1] = (struct dep_header){ DEP_STR("Authorization"), world_basic(w, w->client_ids[client], WORLD_SECRET) };
+    w->headers[1] =
+        (struct dep_header){ DEP_STR("Authorization"), world_basic(w, w->client_ids[client], WORLD_SECRET) };
     w->headers[2] = (struct dep_header){ DEP_STR("DPoP"), proof };
 
     const struct dep_request request = {
@@ -321,7 +383,8 @@ static inline struct outcome world_post(struct world *w, enum dep_endpoint endpo
     return world_run(w, &request);
 }
 
-static inline struct dep_str world_proof(struct world *w, const struct dep_private_key *key, int64_t iat, struct dep_str nonce)
+static inline struct dep_str world_proof(struct world *w, const struct dep_private_key *key, int64_t iat,
+                                         struct dep_str nonce)
 {
     unsigned char random[16];
     struct dep_str proof;
@@ -335,12 +398,13 @@ static inline struct dep_str world_proof(struct world *w, const struct dep_priva
 }
 
 /* A token by client_credentials. */
-static inline struct outcome world_token(struct world *w, size_t client, const char *target, const char *scope, struct dep_str proof)
+static inline struct outcome world_token(struct world *w, size_t client, const char *target, const char *scope,
+                                         struct dep_str proof)
 {
     char body[1024];
 
-    (void)snprintf(body, sizeof(body), "grant_type=client_credentials&resource=%s%s%s", target, scope[0] == '\0' ? "" : "&scope=",
-                   scope);
+    (void)snprintf(body, sizeof(body), "grant_type=client_credentials&resource=%s%s%s", target,
+                   scope[0] == '\0' ? "" : "&scope=", scope);
     return world_post(w, DEP_ENDPOINT_TOKEN, client, body, proof);
 }
 
@@ -350,24 +414,26 @@ static inline struct outcome world_exchange(struct world *w, size_t client, stru
 {
     static char body[40000];
 
-    (void)snprintf(body, sizeof(body), "grant_type=" EXCHANGE "&subject_token_type=" ACCESS_TOKEN_TYPE "&subject_token=%.*s%s",
+    (void)snprintf(body, sizeof(body),
+                   "grant_type=" EXCHANGE "&subject_token_type=" ACCESS_TOKEN_TYPE "&subject_token=%.*s%s",
                    DEP_STR_ARG(subject), more);
     return world_post(w, DEP_ENDPOINT_TOKEN, client, body, proof);
 }
 
 static inline void world_check_issued(struct dep_test *t, struct outcome o, int line)
 {
-    dep_test_check(t, o.decision.answer == DEP_ANSWER_TOKEN, "the row", line, "refused: %s at %s", dep_err_name(o.decision.reason),
-                   o.decision.check == NULL ? "-" : o.decision.check);
+    dep_test_check(t, o.decision.answer == DEP_ANSWER_TOKEN, "the row", line, "refused: %s at %s",
+                   dep_err_name(o.decision.reason), o.decision.check == NULL ? "-" : o.decision.check);
 }
 
-static inline void world_check_refused(struct dep_test *t, struct outcome o, enum dep_err reason, enum dep_class class, int line)
+static inline void world_check_refused(struct dep_test *t, struct outcome o, enum dep_err reason, enum dep_class class,
+                                       int line)
 {
     dep_test_check(t,
-                   o.decision.answer == DEP_ANSWER_REFUSAL && o.decision.reason == reason && o.decision.class == class &&
-                       o.decision.check != NULL,
-                   "the row", line, "got %s, %s at %s", dep_err_name(o.decision.reason), dep_class_name(o.decision.class),
-                   o.decision.check == NULL ? "-" : o.decision.check);
+                   o.decision.answer == DEP_ANSWER_REFUSAL && o.decision.reason == reason &&
+                       o.decision.class == class && o.decision.check != NULL,
+                   "the row", line, "got %s, %s at %s", dep_err_name(o.decision.reason),
+                   dep_class_name(o.decision.class), o.decision.check == NULL ? "-" : o.decision.check);
 }
 
 #define DEP_CHECK_ISSUED(t, outcome) world_check_issued((t), (outcome), __LINE__)

@@ -38,6 +38,11 @@ static const struct {
     { "GET", "resources", true, NULL, dep_admin_resources_get },
     { "PATCH", "resources", true, NULL, dep_admin_resources_update },
     { "DELETE", "resources", true, NULL, dep_admin_resources_delete },
+    { "GET", "issuers", false, NULL, dep_admin_issuers_list },
+    { "POST", "issuers", false, NULL, dep_admin_issuers_create },
+    { "GET", "issuers", true, NULL, dep_admin_issuers_get },
+    { "PATCH", "issuers", true, NULL, dep_admin_issuers_update },
+    { "DELETE", "issuers", true, NULL, dep_admin_issuers_delete },
     { "GET", "keys", false, NULL, dep_admin_keys_list },
     { "POST", "keys", false, NULL, dep_admin_keys_prepare },
     { "POST", "keys", true, "activate", dep_admin_keys_activate },
@@ -62,8 +67,8 @@ struct dep_res dep_admin_refuse(struct dep_admin *a, const char *format, ...)
     return DEP_FAIL(ADMIN_INPUT);
 }
 
-void dep_admin_change(struct dep_admin *a, enum dep_change_op op, enum dep_record_kind kind, struct dep_str id, int64_t version,
-                      struct dep_str body)
+void dep_admin_change(struct dep_admin *a, enum dep_change_op op, enum dep_record_kind kind, struct dep_str id,
+                      int64_t version, struct dep_str body)
 {
     DEP_ASSERT(a->changes_count < DEP_ADMIN_CHANGES_MAX);
     a->changes[a->changes_count++] = (struct dep_change){
@@ -89,8 +94,8 @@ struct dep_res dep_admin_find(struct dep_admin *a, enum dep_record_kind kind, co
     return *ret_cell == NULL ? DEP_FAIL(STORE_MISSING) : DEP_OK;
 }
 
-struct dep_res dep_admin_merge(struct dep_admin *a, const struct dep_json *base, const struct dep_json *patch, const char *allowed,
-                               struct dep_str *ret_text)
+struct dep_res dep_admin_merge(struct dep_admin *a, const struct dep_json *base, const struct dep_json *patch,
+                               const char *allowed, struct dep_str *ret_text)
 {
     size_t max = 256 + 6 * ((base == NULL ? 0 : base->raw.len) + (patch == NULL ? 0 : patch->raw.len));
     struct dep_json_writer writer;
@@ -107,8 +112,8 @@ struct dep_res dep_admin_merge(struct dep_admin *a, const struct dep_json *base,
     }
     for (const struct dep_json *m = patch == NULL ? NULL : patch->child; m != NULL; m = m->next) {
         if (!dep_scope_has(dep_str_c(allowed), m->name))
-            return dep_admin_refuse(a, "unknown member '%.*s'; allowed here: %s", (int)(m->name.len < 40 ? m->name.len : 40),
-                                    m->name.ptr, allowed);
+            return dep_admin_refuse(a, "unknown member '%.*s'; allowed here: %s",
+                                    (int)(m->name.len < 40 ? m->name.len : 40), m->name.ptr, allowed);
         if (m->type == DEP_JSON_NULL)
             continue;
         dep_json_name_str(&writer, m->name);

@@ -26,18 +26,18 @@ struct dep_admin {
     struct dep_buf out;            /* the answer's body */
     struct dep_json_writer writer; /* on `out` */
     const char *content_type;
-    struct dep_change *changes;    /* room for DEP_ADMIN_CHANGES_MAX */
+    struct dep_change *changes; /* room for DEP_ADMIN_CHANGES_MAX */
     size_t changes_count;
-    const char *event;             /* "agent.created"; NULL: nothing to record */
+    const char *event; /* "agent.created"; NULL: nothing to record */
     struct dep_str target;
-    char detail[200];              /* refusals: for the caller */
+    char detail[200]; /* refusals: for the caller */
 };
 
 typedef struct dep_res dep_admin_route(struct dep_admin *a);
 
 /* A change of the record with this body, by its present version, or a new one. */
-void dep_admin_change(struct dep_admin *a, enum dep_change_op op, enum dep_record_kind kind, struct dep_str id, int64_t version,
-                      struct dep_str body);
+void dep_admin_change(struct dep_admin *a, enum dep_change_op op, enum dep_record_kind kind, struct dep_str id,
+                      int64_t version, struct dep_str body);
 /* Appends the revocation to the changes. */
 DEP_MUST struct dep_res dep_admin_revoke(struct dep_admin *a, enum dep_revoked_kind kind, struct dep_str id);
 /* DEP_ERR_ADMIN_INPUT with a sentence for the caller. */
@@ -47,17 +47,22 @@ __attribute__((format(printf, 2, 3))) struct dep_res dep_admin_refuse(struct dep
 DEP_MUST struct dep_res dep_admin_merge(struct dep_admin *a, const struct dep_json *base, const struct dep_json *patch,
                                         const char *allowed, struct dep_str *ret_text);
 /* The cell of the path's id, or DEP_ERR_STORE_MISSING. */
-DEP_MUST struct dep_res dep_admin_find(struct dep_admin *a, enum dep_record_kind kind, const struct dep_cell **ret_cell);
+DEP_MUST struct dep_res dep_admin_find(struct dep_admin *a, enum dep_record_kind kind,
+                                       const struct dep_cell **ret_cell);
 
 /* admin_records.c */
 dep_admin_route dep_admin_agents_list, dep_admin_agents_create, dep_admin_agents_get, dep_admin_agents_update;
 dep_admin_route dep_admin_clients_list, dep_admin_clients_create, dep_admin_clients_get, dep_admin_clients_update;
 dep_admin_route dep_admin_clients_delete, dep_admin_clients_rotate;
-dep_admin_route dep_admin_resources_list, dep_admin_resources_create, dep_admin_resources_get, dep_admin_resources_update;
+dep_admin_route dep_admin_resources_list, dep_admin_resources_create, dep_admin_resources_get,
+    dep_admin_resources_update;
 dep_admin_route dep_admin_resources_delete;
+dep_admin_route dep_admin_issuers_list, dep_admin_issuers_create, dep_admin_issuers_get, dep_admin_issuers_update;
+dep_admin_route dep_admin_issuers_delete;
 /* admin_state.c */
 dep_admin_route dep_admin_agents_suspend, dep_admin_agents_resume, dep_admin_agents_ban;
-dep_admin_route dep_admin_keys_list, dep_admin_keys_prepare, dep_admin_keys_activate, dep_admin_keys_retire, dep_admin_keys_taint;
+dep_admin_route dep_admin_keys_list, dep_admin_keys_prepare, dep_admin_keys_activate, dep_admin_keys_retire,
+    dep_admin_keys_taint;
 dep_admin_route dep_admin_revocations_list, dep_admin_revocations_create;
 /* admin_view.c */
 dep_admin_route dep_admin_decisions_get, dep_admin_livez, dep_admin_readyz, dep_admin_metrics, dep_admin_config;

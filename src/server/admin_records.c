@@ -33,7 +33,8 @@ static struct dep_res parse(struct dep_admin *a, struct dep_str text, const stru
 }
 
 /* The record as the snapshot will have it: everything that a cell refuses is refused here, before anything is written. */
-static struct dep_res check_record(struct dep_admin *a, enum dep_record_kind kind, struct dep_str id, struct dep_str body)
+static struct dep_res check_record(struct dep_admin *a, enum dep_record_kind kind, struct dep_str id,
+                                   struct dep_str body)
 {
     const struct dep_record record = { .kind = kind, .id = id, .version = 1, .body = body };
     struct dep_snapshot *trial = dep_snapshot_new();
@@ -91,13 +92,16 @@ static struct dep_str stored(struct dep_admin *a, const struct dep_cell *cell)
         dep_agent_write(&writer, &cell->agent);
     else if (cell->kind == DEP_RECORD_CLIENT)
         dep_client_write(&writer, &cell->client, true);
+    else if (cell->kind == DEP_RECORD_ISSUER)
+        dep_trusted_issuer_write(&writer, &cell->issuer);
     else
         dep_resource_write(&writer, &cell->resource);
     return dep_buf_str(&buf);
 }
 
 /* Merges the request's body into a stored record; the new text is checked and becomes a change. */
-static struct dep_res update(struct dep_admin *a, enum dep_record_kind kind, const char *allowed, struct dep_str *ret_text)
+static struct dep_res update(struct dep_admin *a, enum dep_record_kind kind, const char *allowed,
+                             struct dep_str *ret_text)
 {
     const struct dep_cell *cell;
     const struct dep_json *base = NULL;
@@ -111,8 +115,8 @@ static struct dep_res update(struct dep_admin *a, enum dep_record_kind kind, con
     return DEP_OK;
 }
 
-static struct dep_res create(struct dep_admin *a, enum dep_record_kind kind, struct dep_str id, struct dep_str generated,
-                             const char *allowed, struct dep_str *ret_text)
+static struct dep_res create(struct dep_admin *a, enum dep_record_kind kind, struct dep_str id,
+                             struct dep_str generated, const char *allowed, struct dep_str *ret_text)
 {
     const struct dep_json *base = NULL;
 
@@ -171,7 +175,8 @@ static struct dep_res check_ceiling(struct dep_admin *a, const struct dep_agent 
         for (size_t k = 0; k < right->scopes_count; k++)
             if (parent != NULL && (above == NULL || !dep_right_has(above, right->scopes[k])))
                 return dep_admin_refuse(a, "the ceiling is wider than the parent's: %.*s",
-                                        (int)(right->scopes[k].len < 60 ? right->scopes[k].len : 60), right->scopes[k].ptr);
+                                        (int)(right->scopes[k].len < 60 ? right->scopes[k].len : 60),
+                                        right->scopes[k].ptr);
     }
     return DEP_OK;
 }
@@ -206,7 +211,8 @@ struct dep_res dep_admin_agents_create(struct dep_admin *a)
     dep_json_member(&writer, "org", org);
     dep_json_member_int(&writer, "created", a->now);
     dep_json_close(&writer, '}');
-    DEP_TRY(create(a, DEP_RECORD_AGENT, id, dep_buf_str(&generated), "name owner org agent_version purpose parent ceiling", &text));
+    DEP_TRY(create(a, DEP_RECORD_AGENT, id, dep_buf_str(&generated),
+                   "name owner org agent_version purpose parent ceiling", &text));
     DEP_TRY(check_agent_text(a, text));
     a->event = "agent.created";
     dep_json_put_raw(&a->writer, text);
@@ -320,7 +326,8 @@ static void put_generated_client(struct dep_admin *a, struct dep_json_writer *wr
     dep_json_member_int(writer, "created", a->now);
     if (dep_json_has(a->body, DEP_STR("agent"))) {
         dep_json_name(writer, "grants");
-        dep_json_put_raw(writer, DEP_STR("[\"client_credentials\",\"urn:ietf:params:oauth:grant-type:token-exchange\"]"));
+        dep_json_put_raw(writer,
+                         DEP_STR("[\"client_credentials\",\"urn:ietf:params:oauth:grant-type:token-exchange\"]"));
     }
     if (secret != NULL) {
         dep_json_name(writer, "secrets");
@@ -450,8 +457,8 @@ struct dep_res dep_admin_resources_create(struct dep_admin *a)
     dep_json_open(&writer, '{');
     dep_json_member_int(&writer, "created", a->now);
     dep_json_close(&writer, '}');
-    DEP_TRY(create(a, DEP_RECORD_RESOURCE, id, dep_buf_str(&generated), "id name scopes default_scopes needs_dpop token_lifetime_s",
-                   &text));
+    DEP_TRY(create(a, DEP_RECORD_RESOURCE, id, dep_buf_str(&generated),
+                   "id name scopes default_scopes needs_dpop token_lifetime_s", &text));
     a->event = "resource.created";
     dep_json_put_raw(&a->writer, text);
     return DEP_OK;
@@ -474,6 +481,91 @@ struct dep_res dep_admin_resources_delete(struct dep_admin *a)
     DEP_TRY(dep_admin_find(a, DEP_RECORD_RESOURCE, &cell));
     dep_admin_change(a, DEP_CHANGE_REMOVE, DEP_RECORD_RESOURCE, cell->id, cell->version, DEP_STR(""));
     a->event = "resource.deleted";
+    a->target = cell->id;
+    dep_json_put_raw(&a->writer, DEP_STR("{}"));
+    return DEP_OK;
+}
+
+/* ---- foreign issuers ---- */
+
+static void write_issuer(struct dep_json_writer *writer, const struct dep_cell *cell)
+{
+    dep_trusted_issuer_write(writer, &cell->issuer);
+}
+
+struct dep_res dep_admin_issuers_list(struct dep_admin *a)
+{
+    return list_all(a, DEP_RECORD_ISSUER, write_issuer);
+}
+
+struct dep_res dep_admin_issuers_get(struct dep_admin *a)
+{
+    const struct dep_cell *cell;
+
+    DEP_TRY(dep_admin_find(a, DEP_RECORD_ISSUER, &cell));
+    write_issuer(&a->writer, cell);
+    return DEP_OK;
+}
+
+struct same_name {
+    struct dep_str id, name;
+    bool is_taken;
+};
+
+static bool find_same_name(void *context, const struct dep_cell *cell)
+{
+    struct same_name *same = context;
+
+    same->is_taken |= dep_str_eq(cell->issuer.name, same->name) && !dep_str_eq(cell->id, same->id);
+    return !same->is_taken;
+}
+
+/* Names make principals: two issuers with one name would share their users. */
+static struct dep_res check_issuer_name(struct dep_admin *a, struct dep_str id)
+{
+    struct same_name same = { .id = id };
+
+    if (!dep_is_ok(dep_json_str(DEP_JSON_GET(a->body, "name"), &same.name)))
+        return DEP_OK;
+    dep_snapshot_walk(a->snapshot, DEP_RECORD_ISSUER, find_same_name, &same);
+    return same.is_taken ? dep_admin_refuse(a, "another issuer has this name") : DEP_OK;
+}
+
+struct dep_res dep_admin_issuers_create(struct dep_admin *a)
+{
+    struct dep_str id = DEP_STR_ABSENT, text;
+
+    if (!dep_is_ok(dep_json_str(DEP_JSON_GET(a->body, "id"), &id)) || dep_str_is_blank(id))
+        return dep_admin_refuse(a, "id is missing: the issuer identifier, as it stands in iss");
+    if (dep_str_eq(id, a->settings->policy.issuer))
+        return dep_admin_refuse(a, "this server does not trust itself as a foreign issuer");
+    DEP_TRY(check_issuer_name(a, id));
+    DEP_TRY(create(a, DEP_RECORD_ISSUER, id, DEP_STR("{\"org\":\"default\"}"),
+                   "id name org uses audiences jwks_uri jwks lifetime_max_s is_single_use ceiling rules", &text));
+    a->event = "issuer.created";
+    dep_json_put_raw(&a->writer, text);
+    return DEP_OK;
+}
+
+struct dep_res dep_admin_issuers_update(struct dep_admin *a)
+{
+    struct dep_str text;
+
+    /* Neither name nor organisation: principals that exist would become others. */
+    DEP_TRY(update(a, DEP_RECORD_ISSUER,
+                   "uses audiences jwks_uri jwks lifetime_max_s is_single_use is_enabled ceiling rules", &text));
+    a->event = "issuer.updated";
+    dep_json_put_raw(&a->writer, text);
+    return DEP_OK;
+}
+
+struct dep_res dep_admin_issuers_delete(struct dep_admin *a)
+{
+    const struct dep_cell *cell;
+
+    DEP_TRY(dep_admin_find(a, DEP_RECORD_ISSUER, &cell));
+    dep_admin_change(a, DEP_CHANGE_REMOVE, DEP_RECORD_ISSUER, cell->id, cell->version, DEP_STR(""));
+    a->event = "issuer.deleted";
     a->target = cell->id;
     dep_json_put_raw(&a->writer, DEP_STR("{}"));
     return DEP_OK;

@@ -241,10 +241,12 @@ struct dep_res dep_admin_revocations_create(struct dep_admin *a)
     struct dep_str kind_name = DEP_STR_ABSENT, id = DEP_STR_ABSENT;
     enum dep_revoked_kind kind;
 
-    if (!dep_is_ok(dep_json_str(DEP_JSON_GET(a->body, "kind"), &kind_name)) || !dep_revoked_kind_by_name(kind_name, &kind))
+    if (!dep_is_ok(dep_json_str(DEP_JSON_GET(a->body, "kind"), &kind_name)) ||
+        !dep_revoked_kind_by_name(kind_name, &kind))
         return dep_admin_refuse(a, "kind is missing or unknown: agent, client, org, task, grant or jti");
     /* Blank is never "any" (attack case H14). */
-    if (!dep_is_ok(dep_json_str(DEP_JSON_GET(a->body, "id"), &id)) || dep_str_is_blank(dep_str_trim(id)) || id.len > 512)
+    if (!dep_is_ok(dep_json_str(DEP_JSON_GET(a->body, "id"), &id)) || dep_str_is_blank(dep_str_trim(id)) ||
+        id.len > 512)
         return dep_admin_refuse(a, "id is missing or blank: what exactly is to be revoked");
     for (const struct dep_json *m = a->body->child; m != NULL; m = m->next)
         if (!dep_str_eq(m->name, DEP_STR("kind")) && !dep_str_eq(m->name, DEP_STR("id")))

@@ -52,7 +52,8 @@ static void write_checks(struct dep_admin *a, struct dep_str trace, struct dep_s
         dep_json_member(&a->writer, "check", dep_str_c(info.name));
         dep_json_member(&a->writer, "cite", dep_str_c(info.cite));
         dep_json_member(&a->writer, "means", dep_str_c(info.text));
-        dep_json_member(&a->writer, "verdict", dep_str_eq_c(refused, info.name) ? DEP_STR("refused") : DEP_STR("passed"));
+        dep_json_member(&a->writer, "verdict",
+                        dep_str_eq_c(refused, info.name) ? DEP_STR("refused") : DEP_STR("passed"));
         dep_json_close(&a->writer, '}');
     }
     dep_json_close(&a->writer, ']');
@@ -126,8 +127,10 @@ struct dep_res dep_admin_metrics(struct dep_admin *a)
     metric(a, "deputy_requests_total", "counter", "Requests that reached the OAuth endpoints.", requests);
     metric(a, "deputy_refusals_total", "counter", "Requests that a check refused.", refusals);
     metric(a, "deputy_tokens_issued_total", "counter", "Access tokens signed.", tokens);
-    metric(a, "deputy_audit_records_total", "counter", "Audit records made durable.", dep_writer_records(server->writer));
-    metric(a, "deputy_audit_commits_total", "counter", "Commits that made them durable.", dep_writer_commits(server->writer));
+    metric(a, "deputy_audit_records_total", "counter", "Audit records made durable.",
+           dep_writer_records(server->writer));
+    metric(a, "deputy_audit_commits_total", "counter", "Commits that made them durable.",
+           dep_writer_commits(server->writer));
     metric(a, "deputy_replay_entries", "gauge", "Live entries of the replay store.", dep_replay_count(server->replay));
     metric(a, "deputy_replay_bytes", "gauge", "Memory of the replay store.", dep_replay_bytes(server->replay));
     metric(a, "deputy_revocations", "gauge", "Live revocation entries.",

@@ -9,7 +9,8 @@
 
 #include "base/url.h"
 
-#define TEXT(key) CYAML_FIELD_STRING_PTR(#key, CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct dep_config, key, 1, 1024)
+#define TEXT(key) \
+    CYAML_FIELD_STRING_PTR(#key, CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct dep_config, key, 1, 1024)
 #define NUMBER(key) CYAML_FIELD_INT(#key, CYAML_FLAG_OPTIONAL, struct dep_config, key)
 #define FLAG(key) CYAML_FIELD_BOOL(#key, CYAML_FLAG_OPTIONAL, struct dep_config, key)
 
@@ -56,7 +57,8 @@ struct log {
 };
 
 /* libcyaml tells by log lines: the fault first, then a backtrace with the place. */
-__attribute__((format(printf, 3, 0))) static void take_log(cyaml_log_t level, void *context, const char *format, va_list arguments)
+__attribute__((format(printf, 3, 0))) static void take_log(cyaml_log_t level, void *context, const char *format,
+                                                           va_list arguments)
 {
     struct log *log = context;
     char line[512];
@@ -146,13 +148,14 @@ static void tell(char *message, const char *path, const struct log *log, const c
     unsigned line = log->unknown[0] == '\0' ? log->line : line_of(path, log->unknown, log->line);
 
     if (near != NULL)
-        (void)snprintf(message, DEP_CONFIG_MESSAGE_MAX, "%s:%u: unknown key '%s'; did you mean '%s'?", path, line, log->unknown,
-                       near);
+        (void)snprintf(message, DEP_CONFIG_MESSAGE_MAX, "%s:%u: unknown key '%s'; did you mean '%s'?", path, line,
+                       log->unknown, near);
     else if (log->unknown[0] != '\0')
-        (void)snprintf(message, DEP_CONFIG_MESSAGE_MAX, "%s:%u: unknown key '%s'; see deputyd(8) for all keys", path, line,
-                       log->unknown);
+        (void)snprintf(message, DEP_CONFIG_MESSAGE_MAX, "%s:%u: unknown key '%s'; see deputyd(8) for all keys", path,
+                       line, log->unknown);
     else if (log->line > 0)
-        (void)snprintf(message, DEP_CONFIG_MESSAGE_MAX, "%s:%u: %s", path, log->line, log->first[0] != '\0' ? log->first : fault);
+        (void)snprintf(message, DEP_CONFIG_MESSAGE_MAX, "%s:%u: %s", path, log->line,
+                       log->first[0] != '\0' ? log->first : fault);
     else
         (void)snprintf(message, DEP_CONFIG_MESSAGE_MAX, "%s: %s", path, log->first[0] != '\0' ? log->first : fault);
 }
@@ -174,12 +177,13 @@ static const char *check_issuer(const char *issuer)
 
     if (issuer == NULL)
         return "issuer is missing: the URL by which clients know this server";
-    if (!dep_is_ok(dep_url_parse(dep_str_c(issuer), &url)) || !dep_str_is_absent(url.query) || !dep_str_is_absent(url.fragment) ||
-        !dep_str_is_absent(url.userinfo))
+    if (!dep_is_ok(dep_url_parse(dep_str_c(issuer), &url)) || !dep_str_is_absent(url.query) ||
+        !dep_str_is_absent(url.fragment) || !dep_str_is_absent(url.userinfo))
         return "issuer is not a URL without query and fragment";
     if (dep_str_ends(dep_str_c(issuer), DEP_STR("/")))
         return "issuer ends with a slash; leave it out, clients compare byte for byte";
-    if (dep_str_eq(url.scheme, DEP_STR("https")) || (dep_str_eq(url.scheme, DEP_STR("http")) && dep_url_is_loopback(&url)))
+    if (dep_str_eq(url.scheme, DEP_STR("https")) ||
+        (dep_str_eq(url.scheme, DEP_STR("http")) && dep_url_is_loopback(&url)))
         return NULL;
     return "issuer must be https, or http on 127.0.0.1, [::1] or localhost";
 }

@@ -8,13 +8,13 @@
 
 /* Strings are the heap's; absent ones are NULL. */
 struct dep_config {
-    char *issuer;       /* https, or http on loopback; no trailing slash, query or fragment */
-    char *listen;       /* "127.0.0.1:8693" */
+    char *issuer; /* https, or http on loopback; no trailing slash, query or fragment */
+    char *listen; /* "127.0.0.1:8693" */
     char *data_dir;
-    char *admin_socket; /* default: <data_dir>/admin.sock */
+    char *admin_socket;            /* default: <data_dir>/admin.sock */
     char *key_encryption_key_file; /* 32 bytes, raw or base64url; mode 0600 or stricter */
     char *nonce_key_file;          /* 32 bytes, shared by nodes; default: random at each start */
-    char *signing_alg;  /* of the key made at first start: ES256 */
+    char *signing_alg;             /* of the key made at first start: ES256 */
     int64_t workers;
     int64_t connections_max;
     int64_t access_token_lifetime_s;
@@ -28,7 +28,8 @@ struct dep_config {
 #define DEP_CONFIG_MESSAGE_MAX 512u
 
 /* Reads and checks a file: DEP_ERR_CONFIG_SYNTAX with a message. The caller frees. */
-DEP_MUST struct dep_res dep_config_load(const char *path, struct dep_config **ret_config, char message[DEP_CONFIG_MESSAGE_MAX]);
+DEP_MUST struct dep_res dep_config_load(const char *path, struct dep_config **ret_config,
+                                        char message[DEP_CONFIG_MESSAGE_MAX]);
 /* `--dev`: issuer http://127.0.0.1:8693, data in ./deputy-data. */
 DEP_MUST struct dep_res dep_config_dev(struct dep_config **ret_config);
 void dep_config_free(struct dep_config *config);

@@ -191,8 +191,8 @@ void dep_feed_add(struct dep_feed *feed, const struct dep_revocation *entry)
     (void)pthread_mutex_unlock(&feed->mutex);
 }
 
-void dep_feed_poll(struct dep_feed *feed, struct dep_net_exchange *exchange, uint64_t after, const struct dep_revocations *all,
-                   uint64_t all_version, struct dep_str decision_id)
+void dep_feed_poll(struct dep_feed *feed, struct dep_net_exchange *exchange, uint64_t after,
+                   const struct dep_revocations *all, uint64_t all_version, struct dep_str decision_id)
 {
     struct waiter *waiter = NULL;
 

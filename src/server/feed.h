@@ -17,8 +17,8 @@ void dep_feed_free(struct dep_feed *feed);
 void dep_feed_add(struct dep_feed *feed, const struct dep_revocation *entry);
 /* Answers now when there is news after `after`, else when there is or after DEP_FEED_POLL_MS. Takes the exchange. `all` holds every
  * entry up to `all_version`. */
-void dep_feed_poll(struct dep_feed *feed, struct dep_net_exchange *exchange, uint64_t after, const struct dep_revocations *all,
-                   uint64_t all_version, struct dep_str decision_id);
+void dep_feed_poll(struct dep_feed *feed, struct dep_net_exchange *exchange, uint64_t after,
+                   const struct dep_revocations *all, uint64_t all_version, struct dep_str decision_id);
 /* To be read before the snapshot is taken whose entries go out as `all`: then `all` has everything up to it. */
 uint64_t dep_feed_version(struct dep_feed *feed);
 /* The JWK Set changed: guards see a new "jwks" and fetch it at once, which is what takes a tainted key out of use. */

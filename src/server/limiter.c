@@ -9,7 +9,7 @@
 #define WAYS 4u
 
 struct entry {
-    uint64_t hash; /* of client and address; 0: empty */
+    uint64_t hash;  /* of client and address; 0: empty */
     int64_t window; /* start */
     int64_t until;
     unsigned failures;

@@ -15,7 +15,8 @@ static const char usage[] = "usage: deputyd [--config FILE | --dev] [--check]\n"
                             "  --dev          no configuration: data in ./deputy-data, issuer http://127.0.0.1:8693\n"
                             "  --check        check the configuration and exit\n";
 
-static struct dep_res load_config(const char *path, struct dep_config **ret_config, char message[DEP_CONFIG_MESSAGE_MAX])
+static struct dep_res load_config(const char *path, struct dep_config **ret_config,
+                                  char message[DEP_CONFIG_MESSAGE_MAX])
 {
     return path == NULL ? dep_config_dev(ret_config) : dep_config_load(path, ret_config, message);
 }

@@ -23,7 +23,11 @@ struct flow {
     struct dep_facts facts;
     struct dep_decision decision;
     int64_t now;
-    uint64_t feed_floor; /* the feed's version when the snapshot was taken, or an earlier one */
+    struct dep_issuer_keys *issuer_keys[2]; /* held for the length of the decision */
+    size_t issuer_keys_count;
+    struct dep_str must_fetch; /* an issuer whose keys are not here: the request waits for them */
+    bool is_parked_before;     /* it has waited once; now it takes what there is */
+    uint64_t feed_floor;       /* the feed's version when the snapshot was taken, or an earlier one */
     unsigned char random[DEP_RANDOM_LEN];
 };
 
@@ -71,6 +75,8 @@ static const void *load_agent(struct flow *flow, struct dep_str id)
     const struct dep_cell *cell = dep_snapshot_find(flow->snapshot, DEP_RECORD_AGENT, id);
     struct dep_agent *agent;
 
+    if (dep_str_starts(id, DEP_STR("user:")))
+        return dep_snapshot_user(flow->snapshot, id, &flow->worker->arena);
     if (cell == NULL)
         return NULL;
     agent = DEP_NEW(&flow->worker->arena, struct dep_agent);
@@ -92,6 +98,34 @@ static const void *load_lock(struct flow *flow, struct dep_str client)
     return value;
 }
 
+/* id: issuer, newline, alg, newline, kid. */
+static const void *load_issuer_key(struct flow *flow, struct dep_str id)
+{
+    struct dep_str rest = id, issuer, alg_name, kid = DEP_STR_ABSENT;
+    const struct dep_cell *cell;
+    enum dep_alg alg;
+    bool must_fetch = false;
+    struct dep_issuer_keys *keys;
+
+    if (!dep_str_cut(&rest, '\n', &issuer) || !dep_str_cut(&rest, '\n', &alg_name))
+        return NULL;
+    (void)dep_str_cut(&rest, '\n', &kid);
+    cell = dep_snapshot_find(flow->snapshot, DEP_RECORD_ISSUER, issuer);
+    alg = dep_alg_by_name(alg_name);
+    if (cell == NULL)
+        return NULL;
+    if (cell->jwks != NULL)
+        return dep_jwks_find(cell->jwks, kid, alg);
+    keys = dep_issuers_get(flow->server->issuers, issuer, kid, alg, flow->now, &must_fetch);
+    if (must_fetch && !flow->is_parked_before)
+        flow->must_fetch = cell->id;
+    if (keys == NULL)
+        return NULL;
+    DEP_ASSERT(flow->issuer_keys_count < 2);
+    flow->issuer_keys[flow->issuer_keys_count++] = keys;
+    return dep_jwks_find(dep_issuer_keys_set(keys), kid, alg);
+}
+
 static const void *load(struct flow *flow, const struct dep_need *need)
 {
     const struct dep_cell *cell;
@@ -107,7 +141,13 @@ static const void *load(struct flow *flow, const struct dep_need *need)
         return cell == NULL ? NULL : &cell->resource;
     case DEP_FACT_KEY:
         cell = dep_snapshot_find(flow->snapshot, DEP_RECORD_KEY, need->id);
-        return cell != NULL && dep_key_verifies(&cell->key, flow->now, flow->server->key_grace_s) ? &cell->jwks_key : NULL;
+        return cell != NULL && dep_key_verifies(&cell->key, flow->now, flow->server->key_grace_s) ? &cell->jwks_key
+                                                                                                  : NULL;
+    case DEP_FACT_ISSUER:
+        cell = dep_snapshot_find(flow->snapshot, DEP_RECORD_ISSUER, need->id);
+        return cell == NULL ? NULL : &cell->issuer;
+    case DEP_FACT_ISSUER_KEY:
+        return load_issuer_key(flow, need->id);
     case DEP_FACT_LOCK:
         return load_lock(flow, need->id);
     case DEP_FACT_REPLAY:
@@ -185,12 +225,15 @@ static struct dep_res decide(struct flow *flow)
 
     flow->facts.revocations = dep_snapshot_revocations(flow->snapshot);
     for (unsigned round = 0; round < DEP_ROUNDS_MAX; round++) {
-        DEP_TRY(dep_decide(&flow->worker->arena, flow->worker->crypto, &flow->settings->policy, &flow->request, &flow->facts,
-                           flow->now, flow->random, &flow->decision));
-        if (flow->decision.needs_count > 0)
+        DEP_TRY(dep_decide(&flow->worker->arena, flow->worker->crypto, &flow->settings->policy, &flow->request,
+                           &flow->facts, flow->now, flow->random, &flow->decision));
+        if (flow->decision.needs_count > 0) {
             load_needs(flow);
-        else if (settle(flow, &res))
+            if (!dep_str_is_absent(flow->must_fetch))
+                return DEP_OK;
+        } else if (settle(flow, &res)) {
             return res;
+        }
     }
     return DEP_FAIL(BUG_NEEDS);
 }
@@ -219,7 +262,8 @@ static struct dep_res sign(struct flow *flow, struct dep_str *ret_jwt)
     return DEP_OK;
 }
 
-static struct dep_res replay_change(struct dep_arena *arena, const struct dep_effect *effect, struct dep_change *ret_change)
+static struct dep_res replay_change(struct dep_arena *arena, const struct dep_effect *effect,
+                                    struct dep_change *ret_change)
 {
     struct dep_buf id;
 
@@ -229,7 +273,10 @@ static struct dep_res replay_change(struct dep_arena *arena, const struct dep_ef
         return DEP_FAIL(ARENA_FULL);
     *ret_change = (struct dep_change){
         .op = DEP_CHANGE_PUT,
-        .record = { .kind = DEP_RECORD_REPLAY, .id = dep_buf_str(&id), .expires = effect->expires, .body = DEP_STR("{}") },
+        .record = { .kind = DEP_RECORD_REPLAY,
+                    .id = dep_buf_str(&id),
+                    .expires = effect->expires,
+                    .body = DEP_STR("{}") },
     };
     return DEP_OK;
 }
@@ -296,7 +343,8 @@ static struct dep_res record(struct flow *flow, const struct dep_wire_answer *an
     job = make_job(flow, answer, dep_buf_str(&line), changes, changes_count);
     if (job == NULL)
         return DEP_FAIL(OVERLOADED);
-    dep_net_defer(flow->exchange);
+    if (!flow->is_parked_before)
+        dep_net_defer(flow->exchange);
     res = dep_writer_push(flow->server->writer, job);
     if (!dep_is_ok(res))
         dep_job_free(job);
@@ -356,8 +404,8 @@ static struct dep_res finish(struct flow *flow)
         return DEP_OK;
     }
     if (flow->decision.answer == DEP_ANSWER_FEED) {
-        dep_feed_poll(flow->server->feed, flow->exchange, flow->decision.feed_after, flow->facts.revocations, flow->feed_floor,
-                      flow->decision.id);
+        dep_feed_poll(flow->server->feed, flow->exchange, flow->decision.feed_after, flow->facts.revocations,
+                      flow->feed_floor, flow->decision.id);
         return DEP_OK;
     }
     if (flow->decision.answer == DEP_ANSWER_TOKEN) {
@@ -376,12 +424,25 @@ static bool is_recorded(enum dep_endpoint endpoint)
     return endpoint >= DEP_ENDPOINT_TOKEN && endpoint < DEP_ENDPOINT_NONE;
 }
 
+/* Keys are fetched by another thread, which then runs the request again; a worker waits for nobody. */
+static struct dep_res park(struct flow *flow)
+{
+    dep_net_defer(flow->exchange);
+    return dep_issuers_park(flow->server->issuers, flow->exchange, flow->must_fetch);
+}
+
 static void run(struct flow *flow)
 {
     struct dep_wire_answer answer;
     struct dep_res res;
 
     res = decide(flow);
+    if (dep_is_ok(res) && !dep_str_is_absent(flow->must_fetch)) {
+        res = park(flow);
+        if (!dep_is_ok(res))
+            reply_refusal(flow, res.err);
+        return;
+    }
     if (dep_is_ok(res) && !is_recorded(flow->request.endpoint) && flow->decision.answer == DEP_ANSWER_REFUSAL) {
         res = dep_wire_write(&flow->worker->arena, &flow->decision, DEP_STR_ABSENT, &answer);
         if (dep_is_ok(res)) {
@@ -395,16 +456,19 @@ static void run(struct flow *flow)
         reply_refusal(flow, res.err);
 }
 
-void dep_server_handle(void *context, struct dep_net_exchange *exchange)
+static void handle(struct dep_server *server, struct dep_worker *worker, struct dep_net_exchange *exchange,
+                   bool is_parked_before)
 {
-    struct dep_server *server = context;
-    struct dep_worker *worker;
     struct dep_settings *settings = dep_server_settings(server);
-    struct flow flow = { .server = server, .exchange = exchange, .settings = settings, .now = dep_server_now() };
+    struct flow flow = {
+        .server = server,
+        .worker = worker,
+        .exchange = exchange,
+        .settings = settings,
+        .now = dep_server_now(),
+        .is_parked_before = is_parked_before,
+    };
 
-    DEP_ASSERT(exchange->worker < DEP_WORKERS_MAX);
-    flow.worker = worker = &server->workers[exchange->worker];
-    worker->requests++;
     flow.request = (struct dep_request){
         .endpoint = dep_endpoint_of(exchange->path, dep_config_issuer_path(settings->config)),
         .method = exchange->method,
@@ -422,8 +486,27 @@ void dep_server_handle(void *context, struct dep_net_exchange *exchange)
         flow.feed_floor = dep_feed_version(server->feed);
         flow.snapshot = dep_server_snapshot(server);
         run(&flow);
+        for (size_t i = 0; i < flow.issuer_keys_count; i++)
+            dep_issuer_keys_unref(flow.issuer_keys[i]);
         dep_snapshot_unref(flow.snapshot);
         dep_arena_reset(&worker->arena);
     }
     dep_settings_unref(settings);
+}
+
+void dep_server_handle(void *context, struct dep_net_exchange *exchange)
+{
+    struct dep_server *server = context;
+    struct dep_worker *worker = &server->workers[exchange->worker];
+
+    DEP_ASSERT(exchange->worker < DEP_WORKERS_MAX);
+    worker->requests++;
+    handle(server, worker, exchange, false);
+}
+
+void dep_server_handle_again(void *context, struct dep_net_exchange *exchange)
+{
+    struct dep_server *server = context;
+
+    handle(server, &server->fetch_worker, exchange, true);
 }

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/b64.h"
+#include "base/url.h"
 
 #define BODY_BYTES_MAX 65536u
 #define IDLE_TIMEOUT_S 30u
@@ -60,7 +61,8 @@ static struct dep_res make_directory(const char *path, char message[DEP_CONFIG_M
     struct stat info;
 
     if (mkdir(path, 0700) != 0 && errno != EEXIST) {
-        (void)snprintf(message, DEP_CONFIG_MESSAGE_MAX, "%.300s: cannot create the directory: %s", path, strerror(errno));
+        (void)snprintf(message, DEP_CONFIG_MESSAGE_MAX, "%.300s: cannot create the directory: %s", path,
+                       strerror(errno));
         return DEP_FAIL(CONFIG_FILE);
     }
     if (stat(path, &info) != 0 || !S_ISDIR(info.st_mode)) {
@@ -69,8 +71,8 @@ static struct dep_res make_directory(const char *path, char message[DEP_CONFIG_M
     }
     if (info.st_mode & 027) {
         (void)snprintf(message, DEP_CONFIG_MESSAGE_MAX,
-                       "%.300s: permissions %04o are too open: it holds signing keys and the audit log; run chmod 700", path,
-                       (unsigned)(info.st_mode & 07777));
+                       "%.300s: permissions %04o are too open: it holds signing keys and the audit log; run chmod 700",
+                       path, (unsigned)(info.st_mode & 07777));
         return DEP_FAIL(CONFIG_FILE);
     }
     return DEP_OK;
@@ -83,7 +85,8 @@ static struct dep_res check_store_file(const char *path, char message[DEP_CONFIG
 
     if (stat(path, &info) != 0 || !(info.st_mode & 077))
         return DEP_OK;
-    (void)snprintf(message, DEP_CONFIG_MESSAGE_MAX, "%.300s: permissions %04o are too open: it holds signing keys; run chmod 600", path,
+    (void)snprintf(message, DEP_CONFIG_MESSAGE_MAX,
+                   "%.300s: permissions %04o are too open: it holds signing keys; run chmod 600", path,
                    (unsigned)(info.st_mode & 07777));
     return DEP_FAIL(KEY_FILE);
 }
@@ -126,8 +129,8 @@ static struct dep_res load_log_key(struct dep_server *server, struct dep_arena *
 }
 
 /* A server without a key signs nothing: the first start makes one. */
-static struct dep_res make_first_key(struct dep_server *server, struct dep_arena *arena, const struct dep_config *config,
-                                     char message[DEP_CONFIG_MESSAGE_MAX])
+static struct dep_res make_first_key(struct dep_server *server, struct dep_arena *arena,
+                                     const struct dep_config *config, char message[DEP_CONFIG_MESSAGE_MAX])
 {
     enum dep_alg alg = dep_alg_by_name(dep_str_c(config->signing_alg));
     struct dep_change change;
@@ -203,7 +206,7 @@ static struct dep_res open_workers(struct dep_server *server, const struct dep_c
     for (int64_t i = 0; i < config->workers; i++)
         if (!open_worker(&server->workers[i]))
             return DEP_FAIL(ARENA_FULL);
-    return open_worker(&server->admin_worker) ? DEP_OK : DEP_FAIL(ARENA_FULL);
+    return open_worker(&server->admin_worker) && open_worker(&server->fetch_worker) ? DEP_OK : DEP_FAIL(ARENA_FULL);
 }
 
 static struct dep_res listen_at(const struct dep_net_config *config, struct dep_net_server **ret_server,
@@ -212,11 +215,13 @@ static struct dep_res listen_at(const struct dep_net_config *config, struct dep_
     struct dep_res res = dep_net_server_start(config, ret_server);
 
     if (!dep_is_ok(res))
-        (void)snprintf(message, DEP_CONFIG_MESSAGE_MAX, "%.*s: cannot listen: %s", DEP_STR_ARG(config->address), strerror(errno));
+        (void)snprintf(message, DEP_CONFIG_MESSAGE_MAX, "%.*s: cannot listen: %s", DEP_STR_ARG(config->address),
+                       strerror(errno));
     return res;
 }
 
-static struct dep_res open_sockets(struct dep_server *server, const struct dep_config *config, char message[DEP_CONFIG_MESSAGE_MAX])
+static struct dep_res open_sockets(struct dep_server *server, const struct dep_config *config,
+                                   char message[DEP_CONFIG_MESSAGE_MAX])
 {
     char admin[1200];
     struct dep_net_config http = {
@@ -239,9 +244,30 @@ static struct dep_res open_sockets(struct dep_server *server, const struct dep_c
     return listen_at(&http, &server->http, message);
 }
 
+/* Development: an issuer on loopback may trust others on loopback, over http. */
+static bool is_loopback(const char *issuer)
+{
+    struct dep_url url;
+
+    return dep_is_ok(dep_url_parse(dep_str_c(issuer), &url)) && dep_url_is_loopback(&url);
+}
+
+/* Where an issuer's keys are, when its record says so; else they are found by discovery. */
+static struct dep_str find_keys_url(void *context, struct dep_str issuer, struct dep_arena *arena)
+{
+    struct dep_snapshot *snapshot = dep_server_snapshot(context);
+    const struct dep_cell *cell = dep_snapshot_find(snapshot, DEP_RECORD_ISSUER, issuer);
+    struct dep_str url = cell == NULL ? DEP_STR_ABSENT : dep_arena_dup(arena, cell->issuer.jwks_uri);
+
+    dep_snapshot_unref(snapshot);
+    return url;
+}
+
 static struct dep_res start(struct dep_server *server, struct dep_config *config, char message[DEP_CONFIG_MESSAGE_MAX])
 {
-    struct dep_writer_config writer = { .publish = dep_server_publish, .tick = dep_server_tick, .context = server, .waiting_max = WAITING_MAX };
+    struct dep_writer_config writer = {
+        .publish = dep_server_publish, .tick = dep_server_tick, .context = server, .waiting_max = WAITING_MAX
+    };
 
     server->key_grace_s = config->access_token_lifetime_s + 30;
     DEP_TRY(open_workers(server, config));
@@ -251,10 +277,13 @@ static struct dep_res start(struct dep_server *server, struct dep_config *config
     writer.store = server->store;
     writer.log = server->log;
     DEP_TRY(dep_writer_start(&writer, &server->writer));
+    DEP_TRY(dep_issuers_start(is_loopback(config->issuer), find_keys_url, dep_server_handle_again, server,
+                              &server->issuers));
     return open_sockets(server, config, message);
 }
 
-struct dep_res dep_server_start(struct dep_config *config, struct dep_server **ret_server, char message[DEP_CONFIG_MESSAGE_MAX])
+struct dep_res dep_server_start(struct dep_config *config, struct dep_server **ret_server,
+                                char message[DEP_CONFIG_MESSAGE_MAX])
 {
     struct dep_server *server = calloc(1, sizeof(*server));
     struct dep_res res;
@@ -284,6 +313,8 @@ void dep_server_stop(struct dep_server *server)
         dep_net_server_quiesce(server->http);
     if (server->feed != NULL)
         dep_feed_stop(server->feed);
+    /* Parked requests are answered before the sockets go. */
+    dep_issuers_stop(server->issuers);
     if (server->http != NULL)
         dep_net_server_stop(server->http, 30000);
     if (server->admin != NULL)
@@ -293,6 +324,7 @@ void dep_server_stop(struct dep_server *server)
         dep_audit_close(server->log);
     if (server->store != NULL)
         dep_store_free(server->store);
+    dep_issuers_free(server->issuers);
     dep_feed_free(server->feed);
     dep_limiter_free(server->limiter);
     dep_replay_free(server->replay);
@@ -303,6 +335,7 @@ void dep_server_stop(struct dep_server *server)
     for (unsigned i = 0; i < DEP_WORKERS_MAX; i++)
         close_worker(&server->workers[i]);
     close_worker(&server->admin_worker);
+    close_worker(&server->fetch_worker);
     dep_wipe(server->unseal_key, sizeof(server->unseal_key));
     (void)pthread_mutex_destroy(&server->mutex);
     free(server);
@@ -313,7 +346,8 @@ static bool is_same(const char *a, const char *b)
     return (a == NULL) == (b == NULL) && (a == NULL || strcmp(a, b) == 0);
 }
 
-struct dep_res dep_server_reload(struct dep_server *server, struct dep_config *config, char message[DEP_CONFIG_MESSAGE_MAX])
+struct dep_res dep_server_reload(struct dep_server *server, struct dep_config *config,
+                                 char message[DEP_CONFIG_MESSAGE_MAX])
 {
     struct dep_settings *next = NULL, *last;
     const struct dep_config *old = server->settings->config;

@@ -6,6 +6,7 @@
 
 #include "server/config.h"
 #include "server/feed.h"
+#include "server/issuers.h"
 #include "server/limiter.h"
 #include "server/snapshot.h"
 #include "server/writer.h"
@@ -41,6 +42,8 @@ struct dep_server {
 
     struct dep_worker workers[DEP_WORKERS_MAX];
     struct dep_worker admin_worker;
+    struct dep_worker fetch_worker; /* runs requests that waited for an issuer's keys */
+    struct dep_issuers *issuers;
     struct dep_crypto *writer_crypto;
     struct dep_store *store;
     struct dep_audit_log *log;
@@ -78,10 +81,13 @@ int64_t dep_server_now(void);
 DEP_MUST struct dep_res dep_settings_new(struct dep_crypto *crypto, struct dep_config *config, int64_t fence,
                                          struct dep_settings **ret_settings, char message[DEP_CONFIG_MESSAGE_MAX]);
 /* A file with exactly 32 bytes, raw or base64url, that nobody but its owner may read: DEP_ERR_KEY_FILE with a message. */
-DEP_MUST struct dep_res dep_key_file_read(const char *path, unsigned char ret_key[32], char message[DEP_CONFIG_MESSAGE_MAX]);
+DEP_MUST struct dep_res dep_key_file_read(const char *path, unsigned char ret_key[32],
+                                          char message[DEP_CONFIG_MESSAGE_MAX]);
 
 /* public.c: the OAuth endpoints. */
 void dep_server_handle(void *server, struct dep_net_exchange *exchange);
+/* The same for a request that waited for keys; on the fetching thread. */
+void dep_server_handle_again(void *server, struct dep_net_exchange *exchange);
 /* admin.c: /admin/v1/…, /livez, /readyz, /metrics. */
 void dep_server_handle_admin(void *server, struct dep_net_exchange *exchange);
 /* state.c: from the store to the first snapshot, and from changes to the next one. */
@@ -90,10 +96,11 @@ void dep_server_publish(void *server, const struct dep_change *changes, size_t c
 /* On the writer thread, now and then: what time alone changes. */
 void dep_server_tick(void *server);
 /* The change that stores an entry; its texts go into the arena. */
-DEP_MUST struct dep_res dep_revocation_change(struct dep_arena *arena, const struct dep_revocation *entry, struct dep_change *ret_change);
+DEP_MUST struct dep_res dep_revocation_change(struct dep_arena *arena, const struct dep_revocation *entry,
+                                              struct dep_change *ret_change);
 /* Makes a signing key and the change that stores it, sealed when a key is configured. */
-DEP_MUST struct dep_res dep_signing_key_change(struct dep_arena *arena, struct dep_crypto *crypto, struct dep_secret unseal_key,
-                                               enum dep_alg alg, enum dep_key_state state, int64_t now,
-                                               struct dep_change *ret_change);
+DEP_MUST struct dep_res dep_signing_key_change(struct dep_arena *arena, struct dep_crypto *crypto,
+                                               struct dep_secret unseal_key, enum dep_alg alg, enum dep_key_state state,
+                                               int64_t now, struct dep_change *ret_change);
 
 #endif

@@ -33,8 +33,8 @@ struct dep_res dep_key_file_read(const char *path, unsigned char ret_key[32], ch
     (void)close(fd);
     if (info.st_mode & 077) {
         (void)snprintf(message, DEP_CONFIG_MESSAGE_MAX,
-                       "%s: permissions %04o are too open: this key must not be accessible by others; run chmod 600", path,
-                       (unsigned)(info.st_mode & 07777));
+                       "%s: permissions %04o are too open: this key must not be accessible by others; run chmod 600",
+                       path, (unsigned)(info.st_mode & 07777));
     } else if (len == 32) {
         memcpy(ret_key, text, 32);
         res = DEP_OK;
@@ -58,8 +58,9 @@ static void put_list(struct dep_json_writer *writer, const char *name, const cha
         dep_json_put_str(writer, dep_str_c(items[i]));
     dep_json_close(writer, ']');
 }
-#define LIST(writer, name, ...) \
-    put_list((writer), (name), (const char *const[]){ __VA_ARGS__ }, sizeof((const char *const[]){ __VA_ARGS__ }) / sizeof(char *))
+#define LIST(writer, name, ...)                                      \
+    put_list((writer), (name), (const char *const[]){ __VA_ARGS__ }, \
+             sizeof((const char *const[]){ __VA_ARGS__ }) / sizeof(char *))
 
 static void put_url(struct dep_json_writer *writer, const char *name, const char *issuer, const char *path)
 {
@@ -87,16 +88,24 @@ static bool write_metadata(struct dep_settings *settings)
     put_url(&writer, "jwks_uri", issuer, "/.well-known/jwks.json");
     put_url(&writer, "introspection_endpoint", issuer, "/oauth/introspect");
     put_url(&writer, "revocation_endpoint", issuer, "/oauth/revoke");
-    dep_json_name(&writer, "response_types_supported"); /* required by rfc8414#2, also of a server without such a grant */
+    dep_json_name(&writer,
+                  "response_types_supported"); /* required by rfc8414#2, also of a server without such a grant */
     dep_json_open(&writer, '[');
     dep_json_close(&writer, ']');
-    LIST(&writer, "grant_types_supported", "client_credentials", "urn:ietf:params:oauth:grant-type:token-exchange");
-    LIST(&writer, "token_endpoint_auth_methods_supported", "client_secret_basic", "client_secret_post", "private_key_jwt");
+    LIST(&writer, "grant_types_supported", "client_credentials", "urn:ietf:params:oauth:grant-type:token-exchange",
+         "urn:ietf:params:oauth:grant-type:jwt-bearer");
+    LIST(&writer, "authorization_grant_profiles_supported", "urn:ietf:params:oauth:grant-profile:id-jag");
+    LIST(&writer, "token_endpoint_auth_methods_supported", "client_secret_basic", "client_secret_post",
+         "private_key_jwt");
     LIST(&writer, "token_endpoint_auth_signing_alg_values_supported", "ES256", "EdDSA", "Ed25519", "RS256", "PS256");
-    LIST(&writer, "introspection_endpoint_auth_methods_supported", "client_secret_basic", "client_secret_post", "private_key_jwt");
-    LIST(&writer, "introspection_endpoint_auth_signing_alg_values_supported", "ES256", "EdDSA", "Ed25519", "RS256", "PS256");
-    LIST(&writer, "revocation_endpoint_auth_methods_supported", "client_secret_basic", "client_secret_post", "private_key_jwt");
-    LIST(&writer, "revocation_endpoint_auth_signing_alg_values_supported", "ES256", "EdDSA", "Ed25519", "RS256", "PS256");
+    LIST(&writer, "introspection_endpoint_auth_methods_supported", "client_secret_basic", "client_secret_post",
+         "private_key_jwt");
+    LIST(&writer, "introspection_endpoint_auth_signing_alg_values_supported", "ES256", "EdDSA", "Ed25519", "RS256",
+         "PS256");
+    LIST(&writer, "revocation_endpoint_auth_methods_supported", "client_secret_basic", "client_secret_post",
+         "private_key_jwt");
+    LIST(&writer, "revocation_endpoint_auth_signing_alg_values_supported", "ES256", "EdDSA", "Ed25519", "RS256",
+         "PS256");
     LIST(&writer, "dpop_signing_alg_values_supported", "ES256", "EdDSA", "Ed25519");
     dep_json_close(&writer, '}');
     settings->metadata_len = buf.len;

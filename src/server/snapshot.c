@@ -71,7 +71,8 @@ static struct dep_res open_key(struct dep_secret unseal_key, struct dep_cell *ce
     return DEP_OK;
 }
 
-static struct dep_res fill_cell(struct dep_crypto *crypto, struct dep_secret unseal_key, struct dep_str body, struct dep_cell *cell)
+static struct dep_res fill_cell(struct dep_crypto *crypto, struct dep_secret unseal_key, struct dep_str body,
+                                struct dep_cell *cell)
 {
     struct dep_json *json;
 
@@ -92,6 +93,11 @@ static struct dep_res fill_cell(struct dep_crypto *crypto, struct dep_secret uns
     case DEP_RECORD_KEY:
         DEP_TRY(dep_key_read(&cell->arena, json, &cell->key));
         return open_key(unseal_key, cell);
+    case DEP_RECORD_ISSUER:
+        DEP_TRY(dep_trusted_issuer_read(&cell->arena, json, &cell->issuer));
+        if (!dep_str_is_absent(cell->issuer.jwks_json))
+            DEP_TRY(dep_jwks_new(crypto, cell->issuer.jwks_json, &cell->jwks));
+        return cell->jwks != NULL && cell->jwks->count == 0 ? DEP_FAIL(JWKS_SYNTAX) : DEP_OK;
     case DEP_RECORD_REVOCATION:
     case DEP_RECORD_REPLAY:
     case DEP_RECORD_META:
@@ -279,7 +285,8 @@ void dep_snapshot_remove(struct dep_snapshot *snapshot, enum dep_record_kind kin
     }
 }
 
-const struct dep_cell *dep_snapshot_find(const struct dep_snapshot *snapshot, enum dep_record_kind kind, struct dep_str id)
+const struct dep_cell *dep_snapshot_find(const struct dep_snapshot *snapshot, enum dep_record_kind kind,
+                                         struct dep_str id)
 {
     return snapshot->slots[slot_of(snapshot, kind, id)];
 }
@@ -311,6 +318,42 @@ struct dep_agent dep_snapshot_agent(const struct dep_snapshot *snapshot, const s
         parent = above->agent.parent;
     }
     return agent;
+}
+
+struct by_name {
+    struct dep_str name;
+    const struct dep_cell *found;
+};
+
+static bool has_name(void *context, const struct dep_cell *cell)
+{
+    struct by_name *by_name = context;
+
+    if (dep_str_eq(cell->issuer.name, by_name->name))
+        by_name->found = cell;
+    return by_name->found == NULL;
+}
+
+const struct dep_agent *dep_snapshot_user(const struct dep_snapshot *snapshot, struct dep_str id,
+                                          struct dep_arena *arena)
+{
+    struct dep_str rest = dep_str_sub(id, 5, id.len);
+    struct by_name by_name = { .name = dep_str_sub(rest, 0, dep_str_find(rest, ':')) };
+    struct dep_agent *user;
+
+    dep_snapshot_walk(snapshot, DEP_RECORD_ISSUER, has_name, &by_name);
+    if (by_name.found == NULL || (user = DEP_NEW(arena, struct dep_agent)) == NULL)
+        return NULL;
+    *user = (struct dep_agent){
+        .id = id,
+        .name = id,
+        .owner = by_name.found->issuer.name,
+        .org = by_name.found->issuer.org,
+        .effective_state = by_name.found->issuer.is_enabled ? DEP_STATE_ACTIVE : DEP_STATE_SUSPENDED,
+        .ceiling = by_name.found->issuer.ceiling,
+        .ceiling_count = by_name.found->issuer.ceiling_count,
+    };
+    return user;
 }
 
 const struct dep_cell *dep_snapshot_signer(const struct dep_snapshot *snapshot)

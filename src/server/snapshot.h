@@ -21,8 +21,9 @@ struct dep_cell {
         struct dep_client client;
         struct dep_resource resource;
         struct dep_key key;
+        struct dep_trusted_issuer issuer;
     };
-    struct dep_jwks *jwks;               /* of a client */
+    struct dep_jwks *jwks;               /* of a client, or of an issuer with a fixed set */
     struct dep_private_key *private_key; /* of a key */
     struct dep_public_key *public_key;
     struct dep_jwks_key jwks_key;
@@ -33,8 +34,8 @@ struct dep_cell {
 struct dep_snapshot;
 
 /* Makes the cell of a record. `unseal_key` opens sealed keys. Failures: those of the record's reader, DEP_ERR_KEY_FILE. */
-DEP_MUST struct dep_res dep_cell_new(struct dep_crypto *crypto, struct dep_secret unseal_key, const struct dep_record *record,
-                                     struct dep_cell **ret_cell);
+DEP_MUST struct dep_res dep_cell_new(struct dep_crypto *crypto, struct dep_secret unseal_key,
+                                     const struct dep_record *record, struct dep_cell **ret_cell);
 
 struct dep_snapshot *dep_snapshot_new(void);
 struct dep_snapshot *dep_snapshot_ref(struct dep_snapshot *snapshot);
@@ -45,12 +46,18 @@ struct dep_snapshot *dep_snapshot_copy(const struct dep_snapshot *snapshot);
 DEP_MUST struct dep_res dep_snapshot_put(struct dep_snapshot *snapshot, struct dep_cell *cell);
 void dep_snapshot_remove(struct dep_snapshot *snapshot, enum dep_record_kind kind, struct dep_str id);
 /* The cell, or NULL. */
-const struct dep_cell *dep_snapshot_find(const struct dep_snapshot *snapshot, enum dep_record_kind kind, struct dep_str id);
+const struct dep_cell *dep_snapshot_find(const struct dep_snapshot *snapshot, enum dep_record_kind kind,
+                                         struct dep_str id);
 /* Every cell of a kind, in no order; false from `visit` ends the walk. */
 void dep_snapshot_walk(const struct dep_snapshot *snapshot, enum dep_record_kind kind,
                        bool (*visit)(void *context, const struct dep_cell *cell), void *context);
 /* The agent with its effective state: the worst of its own and of everybody above it. A missing parent counts as banned. */
 struct dep_agent dep_snapshot_agent(const struct dep_snapshot *snapshot, const struct dep_cell *cell);
+
+/* A user as an agent of sorts: the principal "user:<issuer's name>:<sub>", with the issuer's organisation and ceiling. Into the arena;
+ * NULL when no issuer has that name. */
+const struct dep_agent *dep_snapshot_user(const struct dep_snapshot *snapshot, struct dep_str id,
+                                          struct dep_arena *arena);
 
 /* The active signing key, NULL when there is none. */
 const struct dep_cell *dep_snapshot_signer(const struct dep_snapshot *snapshot);

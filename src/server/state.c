@@ -33,7 +33,8 @@ static bool load_cell(void *context, const struct dep_record *record)
     if (dep_is_ok(load->res))
         load->res = dep_snapshot_put(load->snapshot, cell);
     if (!dep_is_ok(load->res))
-        (void)snprintf(load->message, DEP_CONFIG_MESSAGE_MAX, "the record '%.*s' cannot be read: %s", DEP_STR_ARG(record->id),
+        (void)snprintf(load->message, DEP_CONFIG_MESSAGE_MAX, "the record '%.*s' cannot be read: %s",
+                       DEP_STR_ARG(record->id),
                        record->kind == DEP_RECORD_KEY ? "is key_encryption_key_file the one it was sealed with?"
                                                       : dep_err_text(load->res.err));
     return dep_is_ok(load->res);
@@ -76,7 +77,8 @@ static bool load_replay(void *context, const struct dep_record *record)
 
 struct dep_res dep_server_load(struct dep_server *server, char message[DEP_CONFIG_MESSAGE_MAX])
 {
-    static const enum dep_record_kind kinds[] = { DEP_RECORD_AGENT, DEP_RECORD_CLIENT, DEP_RECORD_RESOURCE, DEP_RECORD_KEY };
+    static const enum dep_record_kind kinds[] = { DEP_RECORD_AGENT, DEP_RECORD_CLIENT, DEP_RECORD_RESOURCE,
+                                                  DEP_RECORD_KEY, DEP_RECORD_ISSUER };
     struct load load = { .server = server, .message = message };
 
     DEP_TRY(dep_store_expire(server->store, dep_server_now()));
@@ -128,8 +130,6 @@ static struct dep_res apply(struct dep_server *server, struct dep_snapshot *next
 
     if (record.kind == DEP_RECORD_REVOCATION)
         return apply_revocation(next, &record);
-    if (record.kind > DEP_RECORD_KEY)
-        return DEP_OK;
     if (change->op == DEP_CHANGE_REMOVE) {
         dep_snapshot_remove(next, record.kind, record.id);
         return DEP_OK;
@@ -141,7 +141,7 @@ static struct dep_res apply(struct dep_server *server, struct dep_snapshot *next
 
 static bool is_of_snapshot(enum dep_record_kind kind)
 {
-    return kind <= DEP_RECORD_REVOCATION;
+    return kind <= DEP_RECORD_REVOCATION || kind == DEP_RECORD_ISSUER;
 }
 
 /* After the swap: whoever reads the feed's version first and the snapshot then has everything up to that version. */
@@ -212,7 +212,8 @@ void dep_server_tick(void *context)
     dep_feed_tick(server->feed);
 }
 
-struct dep_res dep_revocation_change(struct dep_arena *arena, const struct dep_revocation *entry, struct dep_change *ret_change)
+struct dep_res dep_revocation_change(struct dep_arena *arena, const struct dep_revocation *entry,
+                                     struct dep_change *ret_change)
 {
     struct dep_json_writer writer;
     struct dep_buf id, body;
@@ -228,7 +229,10 @@ struct dep_res dep_revocation_change(struct dep_arena *arena, const struct dep_r
         return DEP_FAIL(ARENA_FULL);
     *ret_change = (struct dep_change){
         .op = DEP_CHANGE_PUT,
-        .record = { .kind = DEP_RECORD_REVOCATION, .id = dep_buf_str(&id), .expires = entry->expires, .body = dep_buf_str(&body) },
+        .record = { .kind = DEP_RECORD_REVOCATION,
+                    .id = dep_buf_str(&id),
+                    .expires = entry->expires,
+                    .body = dep_buf_str(&body) },
     };
     return DEP_OK;
 }
@@ -254,7 +258,8 @@ static struct dep_res put_der(struct dep_arena *arena, struct dep_secret unseal_
 }
 
 struct dep_res dep_signing_key_change(struct dep_arena *arena, struct dep_crypto *crypto, struct dep_secret unseal_key,
-                                      enum dep_alg alg, enum dep_key_state state, int64_t now, struct dep_change *ret_change)
+                                      enum dep_alg alg, enum dep_key_state state, int64_t now,
+                                      struct dep_change *ret_change)
 {
     struct dep_key record = { .alg = alg, .state = state, .created = now };
     struct dep_private_key *key = NULL;

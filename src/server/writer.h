@@ -23,8 +23,8 @@ struct dep_job {
     struct dep_header headers[8];
     size_t headers_count;
     struct dep_str body;
-    struct dep_str id; /* the decision's */
-    bool is_problem;   /* failures are answered as problem details, not as OAuth errors */
+    struct dep_str id;  /* the decision's */
+    bool is_problem;    /* failures are answered as problem details, not as OAuth errors */
     struct dep_res res; /* of its own changes */
     size_t used;
     size_t size;

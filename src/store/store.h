@@ -19,6 +19,7 @@ enum dep_record_kind {
     DEP_RECORD_META,        /* server secrets and marks, e.g. the nonce key */
     DEP_RECORD_IDEMPOTENCY, /* answers of the admin API by Idempotency-Key */
     DEP_RECORD_INSTRUCTION, /* human instructions by their SHA-256, so that they can be erased without touching the log */
+    DEP_RECORD_ISSUER,      /* foreign issuers that are trusted for something */
     DEP_RECORD_KINDS
 };
 

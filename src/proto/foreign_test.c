@@ -1,0 +1,230 @@
+/* Tokens of trusted foreign issuers: exchanged (RFC 8693), and as a grant (RFC 7523, ID-JAG). Attack cases D16, D21, D33. */
+#include "proto/world_fixture.h"
+
+static struct world w;
+#define NO_PROOF DEP_STR_ABSENT
+#define ORCHESTRATOR 1u
+#define WORKER 2u
+#define ID_TOKEN_TYPE "urn:ietf:params:oauth:token-type:id_token"
+
+/* An ID token's claims; `more` is appended inside the object. */
+static struct dep_str foreign(const char *typ, const char *iss, const char *sub, const char *aud, int64_t exp,
+                              const char *more)
+{
+    char payload[2048];
+
+    (void)snprintf(payload, sizeof(payload),
+                   "{\"iss\":\"%s\",\"sub\":\"%s\",\"aud\":\"%s\",\"exp\":%lld,\"iat\":%lld%s}", iss, sub, aud,
+                   (long long)exp, (long long)WORLD_NOW - 5, more);
+    return world_sign_text(&w, w.idp_key, dep_str_c(typ), DEP_STR("idp-1"), dep_str_c(payload));
+}
+
+static struct outcome exchange(size_t client, struct dep_str subject, const char *type, const char *more)
+{
+    static char body[20000];
+
+    (void)snprintf(body, sizeof(body), "grant_type=" EXCHANGE "&subject_token_type=%s&subject_token=%.*s%s", type,
+                   DEP_STR_ARG(subject), more);
+    return world_post(&w, DEP_ENDPOINT_TOKEN, client, body, NO_PROOF);
+}
+
+static struct outcome grant(size_t client, struct dep_str assertion, const char *more)
+{
+    static char body[20000];
+
+    (void)snprintf(body, sizeof(body), "grant_type=urn:ietf:params:oauth:grant-type:jwt-bearer&assertion=%.*s%s",
+                   DEP_STR_ARG(assertion), more);
+    return world_post(&w, DEP_ENDPOINT_TOKEN, client, body, NO_PROOF);
+}
+
+static struct dep_str id_token(const char *more)
+{
+    return foreign("JWT", WORLD_IDP, "alice", WORLD_ISSUER, WORLD_NOW + 200, more);
+}
+
+DEP_TEST(user_then_three_actors)
+{
+    struct outcome first =
+        exchange(ORCHESTRATOR, id_token(""), ID_TOKEN_TYPE, "&audience=" WORLD_WORKER "&scope=read+write&task_id=T1");
+    struct outcome second =
+        world_exchange(&w, WORKER, first.token, "&audience=agent:01J00000000000000000000005&scope=read", NO_PROOF);
+    struct outcome third = world_exchange(&w, 4, second.token, "&resource=" WORLD_API, NO_PROOF);
+    const struct dep_token *token = &third.decision.token;
+
+    DEP_CHECK_ISSUED(t, first);
+    DEP_CHECK_ISSUED(t, second);
+    DEP_CHECK_ISSUED(t, third);
+    DEP_CHECK_STR(t, token->sub, "user:corp:alice");
+    DEP_CHECK(t, token->actors_count == 3);
+    DEP_CHECK_STR(t, token->actors[0], "agent:01J00000000000000000000005");
+    DEP_CHECK_STR(t, token->actors[2], WORLD_ORCHESTRATOR);
+    DEP_CHECK(t, token->exp == WORLD_NOW + 200); /* never longer than the ID token */
+    DEP_CHECK_STR(t, token->task_id, "T1");
+}
+
+DEP_TEST(D21_foreign_claims_are_evidence_only)
+{
+    struct outcome o =
+        exchange(ORCHESTRATOR,
+                 id_token(",\"act\":{\"sub\":\"agent:root\"},\"may_act\":{\"sub\":\"x\"},\"cnf\":{\"jkt\":\"x\"},"
+                          "\"scope\":\"delete admin\",\"client_id\":\"x\",\"org_id\":\"elsewhere\""),
+                 ID_TOKEN_TYPE, "&resource=" WORLD_API "&scope=read");
+
+    DEP_CHECK_ISSUED(t, o);
+    DEP_CHECK(t, o.decision.token.actors_count == 1);
+    DEP_CHECK_STR(t, o.decision.token.scope, "read");
+    DEP_CHECK_STR(t, o.decision.token.org_id, "acme");
+    DEP_CHECK(t, dep_str_is_absent(o.decision.token.jkt));
+}
+
+DEP_TEST(the_issuers_ceiling_holds)
+{
+    /* The issuer's users have rights at the first API only. */
+    DEP_CHECK_REFUSED(t, exchange(ORCHESTRATOR, id_token(""), ID_TOKEN_TYPE, "&resource=" WORLD_API2 "&scope=read"),
+                      TARGET_FORBIDDEN, INVALID_TARGET);
+    DEP_CHECK_REFUSED(t, exchange(ORCHESTRATOR, id_token(""), ID_TOKEN_TYPE, "&resource=" WORLD_API "&scope=admin"),
+                      SCOPE_CEILING, INVALID_SCOPE);
+    w.issuer.is_enabled = false;
+    DEP_CHECK_REFUSED(t, exchange(ORCHESTRATOR, id_token(""), ID_TOKEN_TYPE, "&resource=" WORLD_API), JWT_ISS,
+                      INVALID_REQUEST);
+    w.issuer.is_enabled = true;
+    DEP_CHECK_ISSUED(t, exchange(ORCHESTRATOR, id_token(""), ID_TOKEN_TYPE, "&resource=" WORLD_API));
+}
+
+static const struct {
+    const char *name, *typ, *iss, *sub, *aud;
+    int64_t exp_in;
+    enum dep_err reason;
+} subjects[] = {
+    { "expired", "JWT", WORLD_IDP, "alice", WORLD_ISSUER, -31, DEP_ERR_JWT_EXPIRED },
+    { "expired within the skew", "JWT", WORLD_IDP, "alice", WORLD_ISSUER, 0, DEP_ERR_JWT_EXPIRED },
+    { "for somebody else", "JWT", WORLD_IDP, "alice", "https://other.example", 100, DEP_ERR_JWT_AUD },
+    { "of a stranger", "JWT", "https://evil.example", "alice", WORLD_ISSUER, 100, DEP_ERR_JWT_ISS },
+    { "issuer with a slash", "JWT", WORLD_IDP "/", "alice", WORLD_ISSUER, 100, DEP_ERR_JWT_ISS },
+    { "claims to be ours", "JWT", WORLD_ISSUER, "alice", WORLD_ISSUER, 100, DEP_ERR_JWT_ISS },
+    { "an access token", "at+jwt", WORLD_IDP, "alice", WORLD_ISSUER, 100, DEP_ERR_JWS_TYP },
+    { "a DPoP proof", "dpop+jwt", WORLD_IDP, "alice", WORLD_ISSUER, 100, DEP_ERR_JWS_TYP },
+    { "an ID-JAG as subject", "oauth-id-jag+jwt", WORLD_IDP, "alice", WORLD_ISSUER, 100, DEP_ERR_JWS_TYP },
+    { "valid for a year", "JWT", WORLD_IDP, "alice", WORLD_ISSUER, 31536000, DEP_ERR_JWT_LIFETIME },
+    { "sub with a blank", "JWT", WORLD_IDP, "al ice", WORLD_ISSUER, 100, DEP_ERR_EXCHANGE_PRINCIPAL },
+};
+
+DEP_TEST(D16_bad_foreign_subjects)
+{
+    for (size_t i = 0; i < DEP_COUNT(subjects); i++) {
+        struct dep_str token = foreign(subjects[i].typ, subjects[i].iss, subjects[i].sub, subjects[i].aud,
+                                       WORLD_NOW + subjects[i].exp_in, "");
+        struct outcome o = exchange(ORCHESTRATOR, token, ID_TOKEN_TYPE, "&resource=" WORLD_API);
+
+        dep_test_check(t,
+                       o.decision.answer == DEP_ANSWER_REFUSAL && o.decision.reason == subjects[i].reason &&
+                           o.decision.class == DEP_CLASS_INVALID_REQUEST,
+                       __FILE__, __LINE__, "%s: got %s", subjects[i].name, dep_err_name(o.decision.reason));
+    }
+    DEP_CHECK_ISSUED(t, exchange(ORCHESTRATOR, id_token(""), ID_TOKEN_TYPE, "&resource=" WORLD_API));
+}
+
+DEP_TEST(audiences_that_the_record_names)
+{
+    struct dep_str named[] = { DEP_STR("our-client-at-the-idp") };
+    struct dep_str token = foreign("JWT", WORLD_IDP, "alice", "our-client-at-the-idp", WORLD_NOW + 100, "");
+
+    DEP_CHECK_REFUSED(t, exchange(ORCHESTRATOR, token, ID_TOKEN_TYPE, "&resource=" WORLD_API), JWT_AUD,
+                      INVALID_REQUEST);
+    w.issuer.audiences = named;
+    w.issuer.audiences_count = 1;
+    DEP_CHECK_ISSUED(t, exchange(ORCHESTRATOR, token, ID_TOKEN_TYPE, "&resource=" WORLD_API));
+    w.issuer.audiences_count = 0;
+}
+
+DEP_TEST(a_banned_user_is_refused)
+{
+    const struct dep_revocation entry = { DEP_REVOKED_AGENT, DEP_STR("user:corp:bob"), WORLD_NOW + 2,
+                                          WORLD_NOW + 3600 };
+    struct dep_str bob = foreign("JWT", WORLD_IDP, "bob", WORLD_ISSUER, WORLD_NOW + 100, "");
+
+    DEP_CHECK_ISSUED(t, exchange(ORCHESTRATOR, bob, ID_TOKEN_TYPE, "&resource=" WORLD_API));
+    DEP_CHECK_OK(t, dep_revocations_add(w.revocations, &entry));
+    DEP_CHECK_REFUSED(t, exchange(ORCHESTRATOR, bob, ID_TOKEN_TYPE, "&resource=" WORLD_API), EXCHANGE_SUBJECT,
+                      INVALID_REQUEST);
+    DEP_CHECK_ISSUED(t, exchange(ORCHESTRATOR, id_token(""), ID_TOKEN_TYPE, "&resource=" WORLD_API));
+}
+
+/* ---- ID-JAG ---- */
+
+static struct dep_str id_jag(const char *client, const char *jti, int64_t exp_in, const char *more)
+{
+    char claims[512];
+
+    (void)snprintf(claims, sizeof(claims), ",\"client_id\":\"%s\",\"jti\":\"%s\"%s", client, jti, more);
+    return foreign("oauth-id-jag+jwt", WORLD_IDP, "alice", WORLD_ISSUER, WORLD_NOW + exp_in, claims);
+}
+
+DEP_TEST(takes_an_id_jag_once)
+{
+    struct dep_str assertion =
+        id_jag(w.client_ids[ORCHESTRATOR], "jag-1", 200, ",\"scope\":\"read\",\"resource\":\"" WORLD_API "\"");
+    struct outcome o = grant(ORCHESTRATOR, assertion, "&resource=" WORLD_API);
+
+    DEP_CHECK_ISSUED(t, o);
+    DEP_CHECK_STR(t, o.decision.token.sub, "user:corp:alice");
+    DEP_CHECK_STR(t, o.decision.token.actors[0], WORLD_ORCHESTRATOR);
+    DEP_CHECK_STR(t, o.decision.token.scope, "read");
+    DEP_CHECK(t, !o.decision.is_exchange);
+    DEP_CHECK_REFUSED(t, grant(ORCHESTRATOR, assertion, "&resource=" WORLD_API), GRANT_REPLAY, INVALID_GRANT);
+}
+
+DEP_TEST(D33_bad_id_jags)
+{
+    const char *me = w.client_ids[ORCHESTRATOR];
+
+    DEP_CHECK_REFUSED(t, grant(ORCHESTRATOR, id_jag(w.client_ids[WORKER], "d1", 200, ""), "&resource=" WORLD_API),
+                      GRANT_CLIENT, INVALID_GRANT);
+    DEP_CHECK_REFUSED(t, grant(ORCHESTRATOR, id_jag(me, "d2", 400, ""), "&resource=" WORLD_API), JWT_LIFETIME,
+                      INVALID_GRANT);
+    DEP_CHECK_REFUSED(t, grant(ORCHESTRATOR, id_jag(me, "", 200, ""), "&resource=" WORLD_API), JWT_MISSING,
+                      INVALID_GRANT);
+    DEP_CHECK_REFUSED(t, grant(ORCHESTRATOR, id_jag(me, "d3", -31, ""), "&resource=" WORLD_API), JWT_EXPIRED,
+                      INVALID_GRANT);
+    DEP_CHECK_REFUSED(
+        t, grant(ORCHESTRATOR, id_jag(me, "d4", 200, ",\"resource\":\"" WORLD_API2 "\""), "&resource=" WORLD_API),
+        TARGET_FORBIDDEN, INVALID_TARGET);
+    DEP_CHECK_REFUSED(
+        t, grant(ORCHESTRATOR, id_jag(me, "d5", 200, ",\"scope\":\"read\""), "&resource=" WORLD_API "&scope=write"),
+        SCOPE_CEILING, INVALID_SCOPE);
+    DEP_CHECK_REFUSED(t,
+                      grant(ORCHESTRATOR,
+                            foreign("oauth-id-jag+jwt", WORLD_IDP, "alice", WORLD_ISSUER "/oauth/token",
+                                    WORLD_NOW + 100, ",\"jti\":\"d6\""),
+                            "&resource=" WORLD_API),
+                      JWT_AUD, INVALID_GRANT);
+    DEP_CHECK_REFUSED(
+        t,
+        grant(ORCHESTRATOR,
+              foreign("oauth-id-jag+jwt", "https://evil.example", "alice", WORLD_ISSUER, WORLD_NOW + 100, ""),
+              "&resource=" WORLD_API),
+        JWT_ISS, INVALID_GRANT);
+    DEP_CHECK_REFUSED(t, grant(ORCHESTRATOR, DEP_STR("a.b.c"), "&resource=" WORLD_API), B64_SYNTAX, INVALID_GRANT);
+    DEP_CHECK_REFUSED(t, grant(ORCHESTRATOR, DEP_STR(""), "&resource=" WORLD_API), PARAM_MISSING, INVALID_REQUEST);
+    DEP_CHECK_ISSUED(t, grant(ORCHESTRATOR, id_jag(me, "d7", 200, ""), "&resource=" WORLD_API));
+}
+
+int main(void)
+{
+    static const struct dep_test_row rows[] = {
+        DEP_ROW(user_then_three_actors),
+        DEP_ROW(D21_foreign_claims_are_evidence_only),
+        DEP_ROW(the_issuers_ceiling_holds),
+        DEP_ROW(D16_bad_foreign_subjects),
+        DEP_ROW(audiences_that_the_record_names),
+        DEP_ROW(a_banned_user_is_refused),
+        DEP_ROW(takes_an_id_jag_once),
+        DEP_ROW(D33_bad_id_jags),
+    };
+    int failed;
+
+    world_open(&w);
+    failed = dep_test_main(rows, DEP_COUNT(rows));
+    world_close(&w);
+    return failed;
+}

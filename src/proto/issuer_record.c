@@ -1,0 +1,174 @@
+/* The record of a foreign issuer: what it is trusted for, and how far. */
+#include "base/id.h"
+#include "base/url.h"
+#include "proto/records_read.h"
+
+static const char *const use_names[] = { "subject", "id-jag", "workload" };
+
+static struct dep_res read_uses(const struct dep_json *array, unsigned *ret_uses)
+{
+    unsigned uses = 0;
+
+    if (array == NULL || array->type != DEP_JSON_ARRAY)
+        return DEP_FAIL(ADMIN_INPUT);
+    for (const struct dep_json *item = array->child; item != NULL; item = item->next) {
+        struct dep_str name;
+        size_t index;
+
+        DEP_TRY(dep_json_str(item, &name));
+        if (!dep_record_index(use_names, COUNT(use_names), name, &index))
+            return DEP_FAIL(ADMIN_INPUT);
+        uses |= 1u << index;
+    }
+    if (uses == 0)
+        return DEP_FAIL(ADMIN_INPUT);
+    *ret_uses = uses;
+    return DEP_OK;
+}
+
+static struct dep_res read_audiences(struct dep_arena *arena, const struct dep_json *array,
+                                     struct dep_trusted_issuer *issuer)
+{
+    if (array == NULL || array->type == DEP_JSON_NULL)
+        return DEP_OK;
+    if (array->type != DEP_JSON_ARRAY || array->count > 16)
+        return DEP_FAIL(ADMIN_INPUT);
+    issuer->audiences = DEP_NEW_ARRAY(arena, array->count, struct dep_str);
+    if (issuer->audiences == NULL)
+        return DEP_FAIL(ARENA_FULL);
+    for (const struct dep_json *item = array->child; item != NULL; item = item->next) {
+        DEP_TRY(dep_json_str(item, &issuer->audiences[issuer->audiences_count]));
+        if (dep_str_is_blank(issuer->audiences[issuer->audiences_count++]))
+            return DEP_FAIL(ADMIN_INPUT);
+    }
+    return DEP_OK;
+}
+
+static struct dep_res read_rule(const struct dep_json *json, struct dep_workload_rule *rule)
+{
+    const struct dep_json *claims = DEP_JSON_GET(json, "claims");
+
+    DEP_TRY(dep_record_only(json, "client claims"));
+    DEP_TRY(TEXT("client", true, &rule->client));
+    if (claims == NULL || claims->type != DEP_JSON_OBJECT || claims->count == 0 || claims->count > 8)
+        return DEP_FAIL(ADMIN_INPUT);
+    for (const struct dep_json *claim = claims->child; claim != NULL; claim = claim->next) {
+        rule->names[rule->count] = claim->name;
+        DEP_TRY(dep_json_str(claim, &rule->values[rule->count]));
+        if (dep_str_is_blank(claim->name) || dep_str_is_blank(rule->values[rule->count++]))
+            return DEP_FAIL(ADMIN_INPUT);
+    }
+    return DEP_OK;
+}
+
+static struct dep_res read_rules(struct dep_arena *arena, const struct dep_json *array,
+                                 struct dep_trusted_issuer *issuer)
+{
+    if (array == NULL || array->type == DEP_JSON_NULL)
+        return DEP_OK;
+    if (array->type != DEP_JSON_ARRAY || array->count > 64)
+        return DEP_FAIL(ADMIN_INPUT);
+    issuer->rules = DEP_NEW_ARRAY(arena, array->count, struct dep_workload_rule);
+    if (issuer->rules == NULL)
+        return DEP_FAIL(ARENA_FULL);
+    for (const struct dep_json *item = array->child; item != NULL; item = item->next)
+        DEP_TRY(read_rule(item, &issuer->rules[issuer->rules_count++]));
+    return DEP_OK;
+}
+
+static struct dep_res check(const struct dep_trusted_issuer *issuer)
+{
+    struct dep_url url;
+
+    /* The name becomes part of principal ids: no colon, so that "user:a:b" reads one way only. */
+    if (!dep_id_is_plain(issuer->name, 64) || dep_str_has(issuer->name, ':') ||
+        !dep_id_is_plain(issuer->org, DEP_NAME_MAX))
+        return DEP_FAIL(ADMIN_INPUT);
+    if (!dep_is_ok(dep_url_parse(issuer->id, &url)) || issuer->id.len > 512)
+        return DEP_FAIL(URL_SYNTAX);
+    if (!dep_str_is_absent(issuer->jwks_uri) && !dep_is_ok(dep_url_parse(issuer->jwks_uri, &url)))
+        return DEP_FAIL(URL_SYNTAX);
+    if (!dep_str_is_absent(issuer->jwks_uri) && !dep_str_is_absent(issuer->jwks_json))
+        return DEP_FAIL(ADMIN_INPUT);
+    /* Users without a ceiling could hand on nothing, and a workload without a rule would be anybody. */
+    if ((issuer->uses & (DEP_ISSUER_SUBJECT | DEP_ISSUER_ID_JAG)) && issuer->ceiling_count == 0)
+        return DEP_FAIL(ADMIN_INPUT);
+    return ((issuer->uses & DEP_ISSUER_WORKLOAD) != 0) == (issuer->rules_count > 0) ? DEP_OK : DEP_FAIL(ADMIN_INPUT);
+}
+
+struct dep_res dep_trusted_issuer_read(struct dep_arena *arena, const struct dep_json *json,
+                                       struct dep_trusted_issuer *ret_issuer)
+{
+    struct dep_trusted_issuer issuer = { .is_enabled = true };
+
+    DEP_TRY(dep_record_only(
+        json, "id name org uses audiences jwks_uri jwks lifetime_max_s is_single_use is_enabled ceiling rules "
+              "created"));
+    DEP_TRY(TEXT("id", true, &issuer.id));
+    DEP_TRY(TEXT("name", true, &issuer.name));
+    DEP_TRY(TEXT("org", true, &issuer.org));
+    DEP_TRY(TEXT("jwks_uri", false, &issuer.jwks_uri));
+    DEP_TRY(read_uses(DEP_JSON_GET(json, "uses"), &issuer.uses));
+    DEP_TRY(read_audiences(arena, DEP_JSON_GET(json, "audiences"), &issuer));
+    DEP_TRY(NUMBER("lifetime_max_s", &issuer.lifetime_max_s));
+    DEP_TRY(NUMBER("created", &issuer.created));
+    DEP_TRY(FLAG("is_single_use", &issuer.is_single_use));
+    DEP_TRY(FLAG("is_enabled", &issuer.is_enabled));
+    if (dep_json_has(json, DEP_STR("jwks"))) {
+        if (DEP_JSON_GET(json, "jwks")->type != DEP_JSON_OBJECT)
+            return DEP_FAIL(JWKS_SYNTAX);
+        issuer.jwks_json = DEP_JSON_GET(json, "jwks")->raw;
+    }
+    if (dep_json_has(json, DEP_STR("ceiling")))
+        DEP_TRY(dep_record_ceiling(arena, DEP_JSON_GET(json, "ceiling"), &issuer.ceiling, &issuer.ceiling_count));
+    DEP_TRY(read_rules(arena, DEP_JSON_GET(json, "rules"), &issuer));
+    DEP_TRY(check(&issuer));
+    *ret_issuer = issuer;
+    return DEP_OK;
+}
+
+static void write_rules(struct dep_json_writer *writer, const struct dep_trusted_issuer *issuer)
+{
+    dep_json_name(writer, "rules");
+    dep_json_open(writer, '[');
+    for (size_t i = 0; i < issuer->rules_count; i++) {
+        dep_json_open(writer, '{');
+        dep_json_member(writer, "client", issuer->rules[i].client);
+        dep_json_name(writer, "claims");
+        dep_json_open(writer, '{');
+        for (size_t k = 0; k < issuer->rules[i].count; k++) {
+            dep_json_name_str(writer, issuer->rules[i].names[k]);
+            dep_json_put_str(writer, issuer->rules[i].values[k]);
+        }
+        dep_json_close(writer, '}');
+        dep_json_close(writer, '}');
+    }
+    dep_json_close(writer, ']');
+}
+
+void dep_trusted_issuer_write(struct dep_json_writer *writer, const struct dep_trusted_issuer *issuer)
+{
+    dep_json_open(writer, '{');
+    dep_json_member(writer, "id", issuer->id);
+    dep_json_member(writer, "name", issuer->name);
+    dep_json_member(writer, "org", issuer->org);
+    dep_json_name(writer, "uses");
+    dep_json_open(writer, '[');
+    for (size_t i = 0; i < COUNT(use_names); i++)
+        if (issuer->uses & 1u << i)
+            dep_json_put_str(writer, dep_str_c(use_names[i]));
+    dep_json_close(writer, ']');
+    dep_record_write_scopes(writer, "audiences", issuer->audiences, issuer->audiences_count);
+    dep_json_member(writer, "jwks_uri", issuer->jwks_uri);
+    if (!dep_str_is_absent(issuer->jwks_json)) {
+        dep_json_name(writer, "jwks");
+        dep_json_put_raw(writer, issuer->jwks_json);
+    }
+    dep_json_member_int(writer, "lifetime_max_s", issuer->lifetime_max_s);
+    dep_json_member_bool(writer, "is_single_use", issuer->is_single_use);
+    dep_json_member_bool(writer, "is_enabled", issuer->is_enabled);
+    dep_record_write_ceiling(writer, issuer->ceiling, issuer->ceiling_count);
+    write_rules(writer, issuer);
+    dep_json_member_int(writer, "created", issuer->created);
+    dep_json_close(writer, '}');
+}
