@@ -2,7 +2,9 @@
  * head is signed as a C2SP tlog-checkpoint (signed note, Ed25519). One log per node, one writer per log.
  *
  * Layout of the directory: `log/0000000000.jsonl` (named by the index of its first leaf), `checkpoint` (the newest signed note),
- * `checkpoints` (every signed note, one after the other), `key.pub` (the note verifier key line). */
+ * `checkpoints` (every signed note, one after the other), `key.pub` (the note verifier key line). Derived, and made anew when they
+ * do not fit: `leaves` (the leaf hashes, 32 bytes each, which are the tiles of level 0 of C2SP tlog-tiles one after the other) and
+ * `state` (where the log ended at the newest checkpoint). The directory itself is locked while the log is open. */
 #ifndef DEP_AUDIT_LOG_H
 #define DEP_AUDIT_LOG_H
 
@@ -20,8 +22,10 @@ struct dep_audit_config {
     int64_t segment_bytes_max;
 };
 
-/* Opens or creates. A torn last line (never answered) is cut off. The tree is rebuilt from the last checkpoint's hashes or from
- * the segments; a log that does not fit its newest checkpoint is DEP_ERR_AUDIT_CORRUPT. */
+/* Opens or creates. A torn last line (never answered) is cut off. Only what was written since the newest checkpoint is read, the rest
+ * is vouched for by its signature; a log that does not fit its newest checkpoint is DEP_ERR_AUDIT_CORRUPT, one that another process
+ * writes DEP_ERR_AUDIT_IO. A record changed in place before the checkpoint is for dep_audit_verify() to find. `config` need not
+ * outlive the call, its key must. */
 DEP_MUST struct dep_res dep_audit_open(const struct dep_audit_config *config, struct dep_audit_log **ret_log);
 /* Writes a checkpoint and closes. */
 void dep_audit_close(struct dep_audit_log *log);

@@ -1,4 +1,4 @@
-/* The Merkle tree of RFC 9162 section 2.1: leaf and node hashes, an incremental head, inclusion and consistency proofs. Pure. */
+/* The Merkle tree of RFC 9162 section 2.1: leaf and node hashes, an incremental head, inclusion proofs. Pure. */
 #ifndef DEP_AUDIT_MERKLE_H
 #define DEP_AUDIT_MERKLE_H
 
