@@ -289,6 +289,11 @@ static int check_whole(struct dep_cli *cli)
         dep_cli_suggest(cli, "%s --help", command_name(cli));
         return DEP_EXIT_USAGE;
     }
+    for (size_t i = 0; i < cli->args_count; i++) {
+        /* They go into paths: an empty segment or a dot segment would name something else. */
+        if (cli->args[i][0] == '\0' || strcmp(cli->args[i], ".") == 0 || strcmp(cli->args[i], "..") == 0)
+            return dep_cli_fail(cli, DEP_EXIT_USAGE, "bad_arguments", "'%s' is no %s", cli->args[i], verb->args);
+    }
     for (size_t i = 0; verb->takes_secret && i < cli->args_count; i++) {
         int code = dep_secret_source_check(cli, cli->args[i], verb->args);
 

@@ -96,6 +96,8 @@ DEP_TEST(usage_errors_say_what_is_missing)
     check_fault(t, "audit tail --lines -1", 2, "bad_value", "a number is needed");
     check_fault(t, "agent list --format xml", 2, "bad_value", "'xml' is none of auto|table|json|ndjson");
     check_fault(t, "client create --needs-dpop=maybe --agent agent:x", 2, "bad_value", "a switch is =true or =false");
+    check_fault(t, "client delete ''", 2, "bad_arguments", "'' is no ID");
+    check_fault(t, "key taint ..", 2, "bad_arguments", "'..' is no KID");
     check_fault(t, "client create", 2, "bad_value", "--agent or --resource");
     check_fault(t, "agent update agent:x", 2, "nothing_to_change", "at least one flag");
 }

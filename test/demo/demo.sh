@@ -98,6 +98,17 @@ expect() {
 # A port to try: loopback, chosen by chance, tried again by the caller when somebody has it.
 some_port() { echo $((20000 + ($(od -An -N2 -tu2 /dev/urandom) % 12000))); }
 
+# One where nobody listens: curl cannot connect (7).
+free_port() {
+    while :; do
+        candidate=$(some_port)
+        refusal=0
+        curl -s -o /dev/null --max-time 1 "http://127.0.0.1:$candidate" || refusal=$?
+        [ "$refusal" -ne 7 ] || break
+    done
+    echo "$candidate"
+}
+
 # Waits until the command succeeds, at most ten seconds, or until the process has gone.
 await() {
     waited=0
@@ -146,7 +157,7 @@ sed 's/^/    /' deputyd.log
 
 # --- 2: who is who
 
-api_port=$(some_port)
+api_port=$(free_port)
 api=http://127.0.0.1:$api_port/calendar
 
 step 'Register an API, three agents and their credentials'
