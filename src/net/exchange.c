@@ -9,6 +9,8 @@
  *      reply. */
 #include "net/exchange.h"
 
+#include "net/layout.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,50 +39,9 @@ void *dep_net_on_target(void *closure, const char *target, struct MHD_Connection
     return entry;
 }
 
-/* The library ends every line of the head with NULs in place, and tolerates much while it does. Before 1.0 this is how
- * a line's true form is seen: after a name one NUL where the colon was, blanks, the value, two NULs for CR LF, the next
- * name. A bare CR or LF, a folded line, a NUL or blanks before the colon leave another layout. */
-static bool has_layout(const char **at, const char *name, size_t name_len, const char *value, size_t value_len)
-{
-#if MHD_VERSION < 0x00097600
-    if (name != *at || name[name_len] != '\0')
-        return false;
-
-    const char *p = name + name_len + 1;
-
-    while (*p == ' ' || *p == '\t')
-        p++;
-    if (p != value || value[value_len] != '\0' || value[value_len + 1] != '\0')
-        return false;
-    *at = value + value_len + 2;
-#else
-    (void)at;
-    (void)name;
-    (void)name_len;
-    (void)value;
-    (void)value_len;
-#endif
-    return true;
-}
-
-/* One empty line, CR LF, ends the head; a line of a lone colon would end it for the library too. */
-static bool has_end(struct MHD_Connection *mhd, const char *method, const char *at)
-{
-#if MHD_VERSION < 0x00097600
-    const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
-
-    return at[0] == '\0' && at[1] == '\0' && info != NULL && info->header_size == (size_t)(at + 2 - method);
-#else
-    (void)mhd;
-    (void)method;
-    (void)at;
-    return true;
-#endif
-}
-
 struct collecting {
     struct dep_net_entry *entry;
-    const char *at; /* where the next line must start */
+    struct dep_net_layout layout;
     bool is_broken;
 };
 
@@ -91,7 +52,8 @@ static enum MHD_Result collect(void *closure, enum MHD_ValueKind kind, const cha
     struct dep_net_entry *entry = collecting->entry;
 
     (void)kind;
-    if (name == NULL || value == NULL || !has_layout(&collecting->at, name, name_len, value, value_len)) {
+    if (name == NULL || value == NULL ||
+        !dep_net_layout_header(&collecting->layout, name, name_len, value, value_len)) {
         collecting->is_broken = true;
         return MHD_NO;
     }
@@ -105,51 +67,66 @@ static enum MHD_Result collect(void *closure, enum MHD_ValueKind kind, const cha
 static const struct dep_net_refusal broken_head = { 400, "the request head is malformed" };
 static const struct dep_net_refusal no_memory = { 503, "out of memory" };
 
-/* Line and headers, all checks. NULL when the request may go on. */
-static const struct dep_net_refusal *begin(struct dep_net_entry *entry, const char *method, const char *url,
-                                           const char *version)
+/* Request line and headers into the exchange; false when they are malformed. */
+static bool take_head(struct dep_net_entry *entry, const char *method, const char *url, const char *version)
 {
-    struct dep_net_exchange *exchange = &entry->exchange;
-    struct dep_str target = dep_str(entry->text, entry->target_len);
-    const struct dep_net_refusal *refusal;
-    struct collecting collecting = { .entry = entry, .at = version + strlen(version) + 2 };
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(entry->mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+    struct collecting collecting = { .entry = entry };
 
-    exchange->method = dep_str_c(method);
-    refusal = dep_net_check_line(exchange->method, target, dep_str_c(version));
-    if (refusal != NULL)
-        return refusal;
-#if MHD_VERSION < 0x00097600
-    /* One blank between the parts, CR LF at the end. */
-    if (url != entry->raw_target || url != method + exchange->method.len + 1 ||
-        version != url + entry->target_len + 1 || version[8] != '\0' || version[9] != '\0')
-        return &broken_head;
-#else
-    (void)url;
-#endif
+    if (url != entry->raw_target || info == NULL ||
+        !dep_net_layout_line(&collecting.layout, entry->server->needs_layout, method, url, entry->target_len, version))
+        return false;
     (void)MHD_get_connection_values_n(entry->mhd, MHD_HEADER_KIND, collect, &collecting);
     if (collecting.is_broken)
-        return &broken_head;
-    if (entry->headers_count <= DEP_NET_HEADERS_MAX && !has_end(entry->mhd, method, collecting.at))
-        return &broken_head;
-    refusal = dep_net_check_headers(entry->headers, entry->headers_count, exchange->method, version[7] == '1',
-                                    entry->server->config.body_bytes_max, &entry->body_bytes);
-    if (refusal != NULL)
-        return refusal;
+        return false;
+    /* With too many headers the rest was not looked at; that is refused anyway. */
+    return entry->headers_count > DEP_NET_HEADERS_MAX || dep_net_layout_end(&collecting.layout, info->header_size);
+}
 
+static void describe(struct dep_net_entry *entry)
+{
+    struct dep_net_exchange *exchange = &entry->exchange;
+    struct dep_net_connection *connection = entry->connection;
+    struct dep_str target = dep_str(entry->text, entry->target_len);
     size_t path_len = dep_str_find(target, '?');
 
     exchange->path = dep_str_sub(target, 0, path_len);
     exchange->query = path_len < target.len ? dep_str_sub(target, path_len + 1, target.len) : DEP_STR_ABSENT;
     exchange->headers = entry->headers;
     exchange->headers_count = entry->headers_count;
+    exchange->peer = connection != NULL ? dep_str(connection->peer, connection->peer_len) : DEP_STR("");
+    exchange->peer_uid = connection != NULL ? connection->uid : -1;
+    exchange->peer_gid = connection != NULL ? connection->gid : -1;
+}
+
+static bool reserve_body(struct dep_net_entry *entry)
+{
     entry->body = entry->text + entry->target_len + 1;
-    if (entry->body_bytes > DEP_NET_BODY_INLINE) {
-        entry->body_heap = malloc(entry->body_bytes);
-        if (entry->body_heap == NULL)
-            return &no_memory;
-        entry->body = entry->body_heap;
-    }
-    return NULL;
+    if (entry->body_bytes <= DEP_NET_BODY_INLINE)
+        return true;
+    entry->body_heap = malloc(entry->body_bytes);
+    entry->body = entry->body_heap;
+    return entry->body != NULL;
+}
+
+/* The head with all its checks. NULL when the request may go on. */
+static const struct dep_net_refusal *begin(struct dep_net_entry *entry, const char *method, const char *url,
+                                           const char *version)
+{
+    const struct dep_net_refusal *refusal;
+
+    entry->exchange.method = dep_str_c(method);
+    refusal = dep_net_check_line(entry->exchange.method, dep_str(entry->text, entry->target_len), dep_str_c(version));
+    if (refusal != NULL)
+        return refusal;
+    if (!take_head(entry, method, url, version))
+        return &broken_head;
+    refusal = dep_net_check_headers(entry->headers, entry->headers_count, entry->exchange.method, version[7] == '1',
+                                    entry->server->config.body_bytes_max, &entry->body_bytes);
+    if (refusal != NULL)
+        return refusal;
+    describe(entry);
+    return reserve_body(entry) ? NULL : &no_memory;
 }
 
 static enum MHD_Result refuse(struct dep_net_entry *entry, const struct dep_net_refusal *refusal)
@@ -216,18 +193,14 @@ static enum MHD_Result hand_over(struct dep_net_entry *entry)
 {
     struct dep_net_server *server = entry->server;
     struct dep_net_exchange *exchange = &entry->exchange;
-    struct dep_net_connection *connection = entry->connection;
 
     if (atomic_load(&server->is_stopping))
         return MHD_queue_response(entry->mhd, MHD_HTTP_SERVICE_UNAVAILABLE, server->stopping);
     exchange->body = dep_str(entry->body, entry->body_bytes);
-    exchange->peer = connection != NULL ? dep_str(connection->peer, connection->peer_len) : DEP_STR("");
-    exchange->peer_uid = connection != NULL ? connection->uid : -1;
-    exchange->peer_gid = connection != NULL ? connection->gid : -1;
     exchange->worker = worker_index(server);
     entry->is_handed = true;
     atomic_fetch_add(&server->active, 1);
-    dep_net_stage(connection, DEP_NET_WORKS);
+    dep_net_stage(entry->connection, DEP_NET_WORKS);
     server->config.handle(server->config.context, exchange);
     if (entry->is_deferred)
         return MHD_YES;

@@ -70,6 +70,7 @@ struct dep_net_server {
     struct dep_net_listen listen;
     struct dep_net_config config;
     struct MHD_Response *stopping; /* 503 */
+    bool needs_layout;             /* the library is lenient: see layout.h */
     pthread_key_t worker_key;      /* index + 1 of the thread */
     atomic_uint workers_seen;
     atomic_uint active; /* exchanges handed over and not ended */

@@ -12,10 +12,14 @@
 #include <unistd.h>
 
 #include "net/exchange.h"
+#include "net/layout.h"
 
 /* Room for the largest head the checks allow, and for what the library keeps beside it. It clears all of it after each
  * request, so more would cost. */
 #define MEMORY_PER_CONNECTION (80u * 1024u)
+
+/* How long the last answers may take to go out. */
+#define LAST_WORD_MS 1000
 
 /* Deadlines of the stages as multiples of the idle timeout; 0: none. Waiting has a longer one because its first bytes
  * are not seen here, only the end of the request line. */
@@ -162,6 +166,7 @@ struct dep_res dep_net_server_start(const struct dep_net_config *config, struct 
         return DEP_FAIL(NET_LISTEN);
     }
     server->config = *config;
+    server->needs_layout = dep_net_layout_is_needed();
     if (server->config.connections_max < config->workers)
         server->config.connections_max = config->workers;
     server->listen.fd = -1;
@@ -199,26 +204,32 @@ void dep_net_server_quiesce(struct dep_net_server *server)
         (void)MHD_quiesce_daemon(server->daemon);
 }
 
-void dep_net_server_stop(struct dep_net_server *server, int64_t drain_ms)
+/* Waits until every exchange has ended, at most so long. The lock is held. */
+static void wait_for_active(struct dep_net_server *server, int64_t limit_ms)
 {
     struct timespec until;
 
-    dep_net_server_quiesce(server);
-    atomic_store(&server->is_stopping, true);
     (void)clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += drain_ms / 1000;
-    until.tv_nsec += drain_ms % 1000 * 1000000;
+    until.tv_sec += limit_ms / 1000;
+    until.tv_nsec += limit_ms % 1000 * 1000000;
     until.tv_sec += until.tv_nsec / 1000000000;
     until.tv_nsec %= 1000000000;
-
-    pthread_mutex_lock(&server->lock);
     while (atomic_load(&server->active) > 0)
         if (pthread_cond_timedwait(&server->ended, &server->lock, &until) == ETIMEDOUT)
             break;
+}
+
+void dep_net_server_stop(struct dep_net_server *server, int64_t drain_ms)
+{
+    dep_net_server_quiesce(server);
+    atomic_store(&server->is_stopping, true);
+    pthread_mutex_lock(&server->lock);
+    wait_for_active(server, drain_ms);
     dep_net_abandon_all(server);
     /* The library must not be stopped while a connection is suspended; each one has been woken by now. */
     while (server->deferred != NULL)
         (void)pthread_cond_wait(&server->ended, &server->lock);
+    wait_for_active(server, LAST_WORD_MS);
     pthread_mutex_unlock(&server->lock);
     MHD_stop_daemon(server->daemon);
     done(server);

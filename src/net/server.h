@@ -47,7 +47,8 @@ unsigned dep_net_server_port(const struct dep_net_server *server);
 /* No new connections from here on. */
 void dep_net_server_quiesce(struct dep_net_server *server);
 /* Stops and frees. Requests that still arrive get 503; answers under way are waited for up to `drain_ms`. What is still
- * deferred then is answered 503: its exchange takes one late dep_net_reply() without effect, but its slices are gone. */
+ * deferred then is answered 503: its exchange takes one late dep_net_reply() without effect, but its slices are
+ * gone. */
 void dep_net_server_stop(struct dep_net_server *server, int64_t drain_ms);
 
 /* Answers. Copies headers and body before it returns. Called in the handler, or later from any thread after
