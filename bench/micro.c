@@ -124,6 +124,8 @@ static const void *find(const struct world *world, const struct dep_need *need)
         return &world->resource;
     case DEP_FACT_KEY:
         return &world->jwks_key;
+    case DEP_FACT_ISSUER:
+    case DEP_FACT_ISSUER_KEY:
     case DEP_FACT_LOCK:
     case DEP_FACT_REPLAY:
         break;
