@@ -18,13 +18,11 @@
 
 #define WORKERS_MAX 16u
 #define TEXT_MAX 8192u
-#define ARENA_BYTES 65536u
 
 struct worker {
     struct dep_crypto *crypto;
-    void *memory;
-    struct dep_arena arena;
     uint64_t count;
+    char payload[TEXT_MAX], record[TEXT_MAX], body[TEXT_MAX];
 };
 
 struct baseline {
@@ -44,12 +42,12 @@ struct baseline {
 };
 
 /* `bytes` of JSON with a counter in it, so that no two are equal. */
-static struct dep_str filled(struct dep_arena *arena, unsigned worker, uint64_t count, size_t bytes)
+static struct dep_str filled(char memory[TEXT_MAX], unsigned worker, uint64_t count, size_t bytes)
 {
     static const char filler[] = "https://api.example/bench agent:01JD0000000000000000000000 bench:read ";
     struct dep_buf buf;
 
-    dep_buf_init_arena(&buf, arena, TEXT_MAX);
+    dep_buf_init(&buf, memory, TEXT_MAX);
     dep_buf_put_c(&buf, "{\"worker\":");
     dep_buf_put_int(&buf, (int64_t)worker);
     dep_buf_put_c(&buf, ",\"jti\":\"");
@@ -101,20 +99,20 @@ static void answer_signed(struct baseline *baseline, struct dep_net_exchange *ex
     static const struct dep_header headers[] = { { DEP_STR_INIT("Content-Type"), DEP_STR_INIT("application/json") },
                                                  { DEP_STR_INIT("Cache-Control"), DEP_STR_INIT("no-store") } };
     uint64_t count = worker->count++;
-    struct dep_job *job = dep_job_new(NULL, 0, 2 * TEXT_MAX);
     struct dep_str payload, record;
+    struct dep_job *job;
     struct dep_buf body;
 
-    DEP_ASSERT(job != NULL);
-    dep_arena_reset(&worker->arena);
-    payload = filled(&worker->arena, exchange->worker, count, baseline->payload_bytes);
-    record = filled(&worker->arena, exchange->worker, count, baseline->record_bytes);
-    dep_buf_init_arena(&body, &worker->arena, TEXT_MAX);
+    payload = filled(worker->payload, exchange->worker, count, baseline->payload_bytes);
+    record = filled(worker->record, exchange->worker, count, baseline->record_bytes);
+    dep_buf_init(&body, worker->body, TEXT_MAX);
     dep_buf_put_c(&body, "{\"access_token\":\"");
     DEP_ASSERT(dep_is_ok(dep_jws_sign(worker->crypto, baseline->key, DEP_STR("at+jwt"), DEP_STR("bench"),
                                       DEP_STR_ABSENT, payload, &body)));
     dep_buf_put_c(&body, "\",\"token_type\":\"Bearer\",\"expires_in\":300}");
     DEP_ASSERT(!body.has_failed);
+    job = dep_job_new(NULL, 0, record.len + body.len);
+    DEP_ASSERT(job != NULL);
     job->exchange = exchange;
     job->line.json = dep_job_text(job, record);
     dep_merkle_leaf(worker->crypto, job->line.json, job->line.leaf);
@@ -188,13 +186,9 @@ static bool start(struct baseline *baseline)
     struct dep_arena arena;
 
     for (unsigned i = 0; i < baseline->workers_count; i++) {
-        struct worker *worker = &baseline->workers[i];
-
-        worker->crypto = dep_crypto_new();
-        worker->memory = aligned_alloc(16, ARENA_BYTES);
-        if (worker->crypto == NULL || worker->memory == NULL)
+        baseline->workers[i].crypto = dep_crypto_new();
+        if (baseline->workers[i].crypto == NULL)
             return false;
-        dep_arena_init(&worker->arena, worker->memory, ARENA_BYTES);
     }
     dep_arena_init(&arena, baseline->sample_memory, sizeof(baseline->sample_memory));
     return dep_is_ok(dep_private_key_new(DEP_ALG_ES256, &baseline->key)) && make_sample(baseline, &arena) &&
@@ -207,10 +201,8 @@ static void stop(struct baseline *baseline)
         dep_net_server_stop(baseline->server, 1000);
     dep_writer_stop(baseline->writer);
     dep_audit_close(baseline->log);
-    for (unsigned i = 0; i < baseline->workers_count; i++) {
+    for (unsigned i = 0; i < baseline->workers_count; i++)
         dep_crypto_free(baseline->workers[i].crypto);
-        free(baseline->workers[i].memory);
-    }
     dep_public_key_free(baseline->public_key);
     dep_private_key_free(baseline->key);
     dep_private_key_free(baseline->log_key);

@@ -11,7 +11,8 @@
 static const char usage[] =
     "usage: load (--tcp HOST:PORT | --unix PATH) --path PATH [--method POST] [--header 'Name: value']... [--body "
     "TEXT]\n"
-    "            [--connections 64] (--requests N | --seconds S) [--warmup N] [--cpu N] [--distinct] [--save FILE]\n"
+    "            [--connections 64] (--requests N | --seconds S) [--warmup N] [--cpu N] [--server PID] [--distinct] "
+    "[--save FILE]\n"
     "            [--tokens FILE [--scheme Bearer|DPoP]]\n"
     "            [--dpop HTU [--dpop-method M] [--keys 64 | --key FILE] [--learn-nonce]]\n"
     "            [--assertion CLIENT --audience ISSUER --assertion-key FILE]\n"
@@ -29,6 +30,7 @@ enum load_option {
     OPTION_SECONDS,
     OPTION_WARMUP,
     OPTION_CPU,
+    OPTION_SERVER,
     OPTION_DISTINCT,
     OPTION_SAVE,
     OPTION_TOKENS,
@@ -56,6 +58,7 @@ static const struct option long_options[] = {
     { "seconds", required_argument, NULL, OPTION_SECONDS },
     { "warmup", required_argument, NULL, OPTION_WARMUP },
     { "cpu", required_argument, NULL, OPTION_CPU },
+    { "server", required_argument, NULL, OPTION_SERVER },
     { "distinct", no_argument, NULL, OPTION_DISTINCT },
     { "save", required_argument, NULL, OPTION_SAVE },
     { "tokens", required_argument, NULL, OPTION_TOKENS },
@@ -148,6 +151,8 @@ static bool set_number(struct load_options *options, int option, const char *tex
         options->warmup = (uint64_t)value;
     else if (option == OPTION_KEYS)
         options->keys = (unsigned)value;
+    else if (option == OPTION_SERVER)
+        options->server_pid = (unsigned)value;
     else
         options->cpu = (int)value;
     return true;
@@ -259,6 +264,7 @@ static bool report(const struct load_options *options, struct load_result *resul
     (void)printf("p50_us=%llu\np99_us=%llu\np999_us=%llu\nmax_us=%llu\n",
                  (unsigned long long)percentile_us(result, 0.5), (unsigned long long)percentile_us(result, 0.99),
                  (unsigned long long)percentile_us(result, 0.999), (unsigned long long)percentile_us(result, 1.0));
+    (void)printf("others_percent=%.0f\n", result->others_percent);
     (void)printf("bad=%llu\nbroken=%llu\n", (unsigned long long)result->bad, (unsigned long long)result->broken);
     for (int status = 100; status < 600; status++)
         if (result->statuses[status] > 0)

@@ -33,6 +33,7 @@ struct load_options {
     uint64_t requests; /* counted ones; 0: bounded by `seconds` */
     unsigned seconds;
     uint64_t warmup;       /* requests before the clock starts */
+    unsigned server_pid;   /* to tell its work from that of others; 0: not known */
     int cpu;               /* -1: not pinned */
     bool is_distinct;      /* every access token must have a jti of its own */
     const char *save_file; /* access tokens, one a line */
@@ -81,12 +82,20 @@ struct load_result {
     uint64_t statuses[600];
     uint64_t broken; /* connections that ended or answers that could not be read; they count as bad too */
     double seconds;
-    uint32_t *latency_us; /* LOAD_BUCKETS counts */
-    char first_bad[512];  /* the first answer that was not good, for the report */
+    double others_percent; /* of one core */
+    uint32_t *latency_us;  /* LOAD_BUCKETS counts */
+    char first_bad[512];   /* the first answer that was not good, for the report */
     char (*jtis)[LOAD_JTI_MAX + 1];
     uint64_t jtis_count, jtis_max;
     uint64_t lost_jtis; /* answers without one */
 };
+
+/* Processor time: of everybody, and of the server and us. */
+struct load_ticks {
+    uint64_t busy, ours;
+};
+void load_ticks_read(unsigned pid, struct load_ticks *ret_ticks);
+double load_others_percent(const struct load_ticks *before, const struct load_ticks *after, double seconds);
 
 /* A blocking connection to the target; -1 with a message when it cannot be had. */
 int load_connect(const struct load_options *options);

@@ -35,6 +35,7 @@ struct run {
     uint64_t sent, done, busy; /* requests, warm-up included */
     uint64_t total;            /* 0: until `end_ns` */
     int64_t start_ns, end_ns, last_ns;
+    struct load_ticks before;
 };
 
 static int64_t now_ns(void)
@@ -115,6 +116,7 @@ static void send_next(struct run *run, struct connection *connection)
     connection->sent_ns = now_ns();
     if (connection->is_counted && run->start_ns == 0) {
         run->start_ns = connection->sent_ns;
+        load_ticks_read(run->options->server_pid, &run->before);
         if (run->total == 0)
             run->end_ns = run->start_ns + (int64_t)run->options->seconds * 1000000000;
     }
@@ -259,6 +261,11 @@ bool load_run(const struct load_options *options, const struct load_messages *me
               (!options->is_distinct || ret_result->jtis != NULL) && (options->save_file == NULL || run.save != NULL) &&
               open_all(&run) && loop(&run);
     ret_result->seconds = (double)(run.last_ns - run.start_ns) / 1e9;
+
+    struct load_ticks after;
+
+    load_ticks_read(options->server_pid, &after);
+    ret_result->others_percent = load_others_percent(&run.before, &after, ret_result->seconds);
     for (unsigned i = 0; run.connections != NULL && i < options->connections; i++) {
         if (run.connections[i].fd > 0)
             (void)close(run.connections[i].fd);
