@@ -15,15 +15,25 @@ void dep_buf_init_arena(struct dep_buf *buf, struct dep_arena *arena, size_t max
     *buf = (struct dep_buf){ .ptr = memory, .max = memory == NULL ? 0 : max, .has_failed = memory == NULL };
 }
 
+char *dep_buf_take(struct dep_buf *buf, size_t len)
+{
+    char *at;
+
+    if (buf->has_failed || len > buf->max - buf->len) {
+        buf->has_failed = true;
+        return NULL;
+    }
+    at = buf->ptr + buf->len;
+    buf->len += len;
+    return at;
+}
+
 void dep_buf_put(struct dep_buf *buf, struct dep_str s)
 {
-    if (buf->has_failed || s.len > buf->max - buf->len) {
-        buf->has_failed = true;
-        return;
-    }
-    if (s.len > 0)
-        memcpy(buf->ptr + buf->len, s.ptr, s.len);
-    buf->len += s.len;
+    char *at = dep_buf_take(buf, s.len);
+
+    if (at != NULL && s.len > 0)
+        memcpy(at, s.ptr, s.len);
 }
 
 void dep_buf_put_c(struct dep_buf *buf, const char *cstr)
@@ -33,7 +43,10 @@ void dep_buf_put_c(struct dep_buf *buf, const char *cstr)
 
 void dep_buf_put_char(struct dep_buf *buf, char c)
 {
-    dep_buf_put(buf, dep_str(&c, 1));
+    char *at = dep_buf_take(buf, 1);
+
+    if (at != NULL)
+        *at = c;
 }
 
 void dep_buf_put_int(struct dep_buf *buf, int64_t value)
@@ -60,6 +73,20 @@ void dep_buf_put_hex(struct dep_buf *buf, const void *bytes, size_t len)
         dep_buf_put_char(buf, digits[p[i] >> 4]);
         dep_buf_put_char(buf, digits[p[i] & 15]);
     }
+}
+
+void dep_buf_fit(struct dep_buf *buf, struct dep_arena *arena)
+{
+    size_t start;
+
+    if (arena->is_debug || buf->ptr == NULL)
+        return;
+    start = (size_t)((unsigned char *)buf->ptr - arena->memory);
+    /* Only the last allocation; what was not written is still zero, as the arena promises. */
+    if (start + ((buf->max + 15) & ~(size_t)15) != arena->used)
+        return;
+    arena->used = start + ((buf->len + 15) & ~(size_t)15);
+    buf->max = buf->len;
 }
 
 struct dep_str dep_buf_str(const struct dep_buf *buf)

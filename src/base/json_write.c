@@ -3,6 +3,8 @@
  * Output is pure ASCII: no terminal escape, bidirectional control or line separator survives as such (attack case A30). */
 #include "base/json.h"
 
+#include <string.h>
+
 void dep_json_begin(struct dep_json_writer *writer, struct dep_buf *buf)
 {
     *writer = (struct dep_json_writer){ .buf = buf };
@@ -67,23 +69,45 @@ static size_t put_escaped(struct dep_buf *buf, struct dep_str rest)
     return step;
 }
 
+static bool is_plain(unsigned char c)
+{
+    return c >= 0x20 && c < 0x7F && c != '"' && c != '\\';
+}
+
+/* Length of the part that needs no escape. */
+static size_t plain_prefix(struct dep_str text)
+{
+    size_t i = 0;
+
+    while (i < text.len && is_plain((unsigned char)text.ptr[i]))
+        i++;
+    return i;
+}
+
 static void put_quoted(struct dep_buf *buf, struct dep_str text)
 {
-    size_t plain = 0;
+    size_t plain = plain_prefix(text);
 
-    dep_buf_put_char(buf, '"');
-    for (size_t i = 0; i < text.len;) {
-        unsigned char c = (unsigned char)text.ptr[i];
+    /* Nearly everything we write is plain: one check of the room, one copy. */
+    if (plain == text.len) {
+        char *at = dep_buf_take(buf, text.len + 2);
 
-        if (c >= 0x20 && c < 0x7F && c != '"' && c != '\\') {
-            i++;
-            continue;
-        }
-        dep_buf_put(buf, dep_str_sub(text, plain, i - plain));
-        i += put_escaped(buf, dep_str_sub(text, i, text.len));
-        plain = i;
+        if (at == NULL)
+            return;
+        at[0] = '"';
+        if (text.len > 0)
+            memcpy(at + 1, text.ptr, text.len);
+        at[text.len + 1] = '"';
+        return;
     }
-    dep_buf_put(buf, dep_str_sub(text, plain, text.len));
+    dep_buf_put_char(buf, '"');
+    while (text.len > 0) {
+        plain = plain_prefix(text);
+        dep_buf_put(buf, dep_str_sub(text, 0, plain));
+        text = dep_str_sub(text, plain, text.len);
+        if (text.len > 0)
+            text = dep_str_sub(text, put_escaped(buf, text), text.len);
+    }
     dep_buf_put_char(buf, '"');
 }
 

@@ -1,6 +1,8 @@
 /* Secret bytes: constant-time comparison and wiping. */
 #include "base/secret.h"
 
+#include <string.h>
+
 struct dep_secret dep_secret(const void *bytes, size_t len)
 {
     return (struct dep_secret){ bytes, len };
@@ -25,8 +27,6 @@ bool dep_secret_eq(struct dep_secret a, struct dep_secret b)
 
 void dep_wipe(void *bytes, size_t len)
 {
-    volatile unsigned char *p = bytes;
-
-    while (len-- > 0)
-        *p++ = 0;
+    if (len > 0)
+        explicit_bzero(bytes, len);
 }

@@ -236,6 +236,7 @@ struct dep_res dep_check_scope_ceiling(struct dep_ctx *c)
     put_implied(c, &buf);
     if (buf.has_failed)
         return DEP_FAIL(ARENA_FULL);
+    dep_buf_fit(&buf, c->arena);
     if (buf.len == 0)
         return DEP_FAIL(SCOPE_NONE);
     c->scope = dep_buf_str(&buf);

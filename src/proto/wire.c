@@ -117,6 +117,7 @@ static struct dep_res write_token(struct dep_arena *arena, const struct dep_deci
     dep_json_close(&writer, '}');
     if (body.has_failed)
         return DEP_FAIL(ARENA_FULL);
+    dep_buf_fit(&body, arena);
     answer->body = dep_buf_str(&body);
     return DEP_OK;
 }

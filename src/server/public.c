@@ -251,6 +251,7 @@ static struct dep_res sign(struct flow *flow, struct dep_str *ret_jwt)
     dep_buf_init_arena(&claims, &flow->worker->arena, JWT_BYTES_MAX / 2);
     dep_json_begin(&writer, &claims);
     dep_token_write(&writer, &flow->decision.token);
+    dep_buf_fit(&claims, &flow->worker->arena);
     dep_buf_init_arena(&jwt, &flow->worker->arena, JWT_BYTES_MAX);
     if (claims.has_failed || jwt.has_failed)
         return DEP_FAIL(ARENA_FULL);
@@ -258,6 +259,7 @@ static struct dep_res sign(struct flow *flow, struct dep_str *ret_jwt)
                          dep_buf_str(&claims), &jwt));
     if (jwt.has_failed)
         return DEP_FAIL(BUF_FULL);
+    dep_buf_fit(&jwt, &flow->worker->arena);
     *ret_jwt = dep_buf_str(&jwt);
     return DEP_OK;
 }
@@ -339,6 +341,7 @@ static struct dep_res record(struct flow *flow, const struct dep_wire_answer *an
     dep_audit_record_write(&line, &flow->decision.record);
     if (line.has_failed)
         return DEP_FAIL(BUF_FULL);
+    dep_buf_fit(&line, &flow->worker->arena);
     DEP_TRY(changes_of(flow, changes, &changes_count));
     job = make_job(flow, answer, dep_buf_str(&line), changes, changes_count);
     if (job == NULL)
@@ -456,6 +459,18 @@ static void run(struct flow *flow)
         reply_refusal(flow, res.err);
 }
 
+/* A system call for every request would be a hundredth of its cost. */
+static void take_random(struct dep_worker *worker, unsigned char ret_random[DEP_RANDOM_LEN])
+{
+    if (worker->random_left < DEP_RANDOM_LEN) {
+        dep_random(worker->random, sizeof(worker->random));
+        worker->random_left = sizeof(worker->random);
+    }
+    worker->random_left -= DEP_RANDOM_LEN;
+    memcpy(ret_random, worker->random + worker->random_left, DEP_RANDOM_LEN);
+    dep_wipe(worker->random + worker->random_left, DEP_RANDOM_LEN);
+}
+
 static void handle(struct dep_server *server, struct dep_worker *worker, struct dep_net_exchange *exchange,
                    bool is_parked_before)
 {
@@ -479,11 +494,12 @@ static void handle(struct dep_server *server, struct dep_worker *worker, struct 
         .headers = exchange->headers,
         .headers_count = exchange->headers_count,
     };
-    dep_random(flow.random, sizeof(flow.random));
+    take_random(worker, flow.random);
     if (flow.request.endpoint == DEP_ENDPOINT_NONE) {
         reply_unknown_path(&flow);
     } else {
-        flow.feed_floor = dep_feed_version(server->feed);
+        if (flow.request.endpoint == DEP_ENDPOINT_FEED)
+            flow.feed_floor = dep_feed_version(server->feed);
         flow.snapshot = dep_server_snapshot(server);
         run(&flow);
         for (size_t i = 0; i < flow.issuer_keys_count; i++)

@@ -20,6 +20,8 @@ struct dep_worker {
     struct dep_crypto *crypto;
     struct dep_arena arena;
     void *memory;
+    unsigned char random[4096]; /* taken from the system in bulk; what is used is wiped */
+    size_t random_left;
     _Atomic uint64_t requests, refusals, tokens;
 };
 
