@@ -17,7 +17,7 @@ function withSignature(b, signature) {
 }
 
 // The claim whose absence makes the object useless, by kind.
-const needed = { token: 'exp', assertion: 'exp', proof: 'iat' };
+const needed = { token: 'exp', assertion: 'exp', foreign: 'exp', proof: 'iat' };
 
 function publicForms(key) {
   const spki = key.publicKey.export({ format: 'pem', type: 'spki' });
@@ -424,7 +424,7 @@ export const cases = {
 
   async A44(b) {
     const evil = (name) => [`${name} with NUL`, b.make({ claims: { [name]: `${[b.claims[name]].flat()[0]}\0evil` } })];
-    const names = { token: ['sub', 'aud', 'scope', 'iss', 'client_id', 'jti'], assertion: ['sub', 'aud', 'iss', 'jti'], proof: ['htm', 'htu', 'jti'] };
+    const names = { token: ['sub', 'aud', 'scope', 'iss', 'client_id', 'jti'], assertion: ['sub', 'aud', 'iss', 'jti'], foreign: ['sub', 'aud', 'iss'], proof: ['htm', 'htu', 'jti'] };
     return names[b.door.kind].map(evil);
   },
 

@@ -280,8 +280,15 @@ suite.row('H18 the metadata: what is advertised answers, what is off is not adve
       equal((await CB.post(path, [])).status, 404, off);
     }
   for (const [name, value] of Object.entries(meta)) if (Array.isArray(value)) check(value.length > 0 || name === 'response_types_supported', `${name} is empty`);
-  equal([...meta.grant_types_supported].sort(), [GRANT.credentials, GRANT.exchange].sort(), 'grants');
-  equal([...meta.token_endpoint_auth_methods_supported].sort(), ['client_secret_basic', 'client_secret_post', 'private_key_jwt'], 'methods');
+  for (const grant of [GRANT.credentials, GRANT.exchange]) check(meta.grant_types_supported.includes(grant), grant);
+  for (const grant of meta.grant_types_supported) {
+    const error = (await CB.token({ grant_type: grant })).json.error;
+    check(error !== 'unsupported_grant_type', `${grant} is advertised`);
+  }
+  for (const grant of ['password', 'refresh_token', 'authorization_code', 'implicit'])
+    if (!meta.grant_types_supported.includes(grant)) equal((await CB.token({ grant_type: grant })).json.error, 'unsupported_grant_type', grant);
+  for (const method of ['client_secret_basic', 'client_secret_post', 'private_key_jwt']) check(meta.token_endpoint_auth_methods_supported.includes(method), method);
+  check(!meta.token_endpoint_auth_methods_supported.includes('none'), 'none');
   check(meta.dpop_signing_alg_values_supported.includes('ES256'), 'DPoP');
   check(!meta.dpop_signing_alg_values_supported.some((alg) => /^(none|HS|RS)/.test(alg)), 'DPoP without RSA and MAC');
   check(!JSON.stringify(meta).includes('"none"'), 'none');

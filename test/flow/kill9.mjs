@@ -2,7 +2,8 @@
 // consumed (assertion, DPoP proof) is accepted again. KILL_MOMENTS and KILL_SEED change how many and which.
 import { TYPE } from '../lib/client.mjs';
 import { Key, decode, now_s, proof } from '../lib/forge.mjs';
-import { Suite, check, equal } from '../lib/tap.mjs';
+import { Process, program } from '../lib/daemon.mjs';
+import { Suite, check, equal, skip } from '../lib/tap.mjs';
 import { World } from '../lib/world.mjs';
 
 const MOMENTS = Number(process.env.KILL_MOMENTS ?? (process.env.DEPUTY_SANITIZER === 'tsan' ? 40 : 200));
@@ -171,6 +172,17 @@ suite.row('there was load at every moment, and the server still works', async ()
   equal((await world.CB.token({ scope: 'read' })).status, 200, 'a token');
   known = new Set();
 });
+
+suite.row('the log is whole: every record hashed, every checkpoint signed and in line', async () => {
+  const command = program('deputy');
+  if (!command) skip('deputy is not built');
+  await daemon.down('SIGTERM');
+  const verify = new Process(command, ['audit', 'verify', '--data', daemon.data, '--format', 'json']);
+  const exit = await verify.ended;
+  equal(exit.code, 0, `${verify.stdout} ${verify.stderr}`);
+  console.log(`# ${verify.stdout.trim().replace(/\s+/g, ' ')}`);
+  await daemon.up();
+}, { limit_ms: 120000 });
 
 suite.end(() => daemon.stop());
 await suite.run();

@@ -137,8 +137,11 @@ export class Daemon {
     await this.up();
   }
 
+  // Ends for good. What a sanitizer said, or another end than an orderly one, fails the suite.
   async stop() {
-    if (!this.process.exit) await this.down();
+    const exit = this.process.exit ?? (await this.down());
+    const fault = /^.*(?:Sanitizer|runtime error:).*$/m.exec(this.output);
+    if (fault || (exit.code !== 0 && exit.signal === null)) throw new Error(`deputyd: ${JSON.stringify(exit)} ${fault ?? ''}\n${this.output.slice(-3000)}`);
     if (this.ownsDir && !process.env.TEST_KEEP) fs.rmSync(this.dir, { recursive: true, force: true });
   }
 

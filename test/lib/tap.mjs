@@ -78,7 +78,15 @@ export class Suite {
         for (const line of text.split('\n')) console.log(`# ${line}`);
       }
     }
-    for (const end of this.ends) await end();
+    for (const end of this.ends)
+      try {
+        await end();
+      } catch (error) {
+        number += 1;
+        failed += 1;
+        console.log(`not ok ${number} - an orderly end`);
+        for (const line of String(error.message).split('\n')) console.log(`# ${line}`);
+      }
     console.log(`1..${number}`);
     console.log(`# ${this.name}: ${checks} checks`);
     process.exit(failed ? 1 : 0);
