@@ -8,7 +8,8 @@
 
 #define TEXT_MAX 4096
 
-static const char *format_text(struct dep_arena *arena, const char *format, va_list arguments)
+__attribute__((format(printf, 2, 0))) static const char *format_text(struct dep_arena *arena, const char *format,
+                                                                     va_list arguments)
 {
     char text[TEXT_MAX];
     int len = vsnprintf(text, sizeof(text), format, arguments);

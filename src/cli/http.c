@@ -285,7 +285,7 @@ int dep_cli_answer_fault(struct dep_cli *cli, const struct dep_fetch_answer *ans
 int dep_admin_call(struct dep_cli *cli, const char *method, const char *path, json_t *body, json_t **ret_json)
 {
     struct dep_cli_request request = { .method = dep_str_c(method), .unix_socket = dep_str_c(cli->socket) };
-    struct dep_fetch_answer answer;
+    struct dep_fetch_answer answer = { 0 };
     int code;
 
     *ret_json = NULL;

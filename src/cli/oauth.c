@@ -68,7 +68,7 @@ static int read_metadata(struct dep_cli *cli, const json_t *json, struct dep_iss
 int dep_issuer_discover(struct dep_cli *cli, struct dep_issuer *ret_issuer)
 {
     struct dep_cli_request request = { .method = DEP_STR("GET") };
-    struct dep_fetch_answer answer;
+    struct dep_fetch_answer answer = { 0 };
     json_t *json = NULL;
     int code = metadata_url(cli, &request.url);
 

@@ -60,7 +60,7 @@ int dep_token_verb_decode(struct dep_cli *cli)
 static int fetch_jwks(struct dep_cli *cli, const struct dep_issuer *issuer, struct dep_jwks **ret_jwks)
 {
     struct dep_cli_request request = { .method = DEP_STR("GET"), .url = issuer->jwks_uri };
-    struct dep_fetch_answer answer;
+    struct dep_fetch_answer answer = { 0 };
     struct dep_res res;
     int code;
 

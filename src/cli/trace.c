@@ -17,7 +17,6 @@ struct trace {
     json_t *records; /* what was found, in the order of the logs */
     json_t *names;   /* principal -> agent name */
     bool is_found;
-    bool is_decision;
     bool is_too_large;
 };
 
@@ -58,6 +57,13 @@ static void add_jtis(struct trace *trace, const json_t *record)
     trace->is_too_large = trace->is_too_large || json_object_size(trace->jtis) > JTIS_MAX;
 }
 
+static struct dep_str slice_of(const struct dep_json *record, struct dep_str name)
+{
+    struct dep_str text;
+
+    return dep_is_ok(dep_json_str(dep_json_get(record, name), &text)) ? text : DEP_STR_ABSENT;
+}
+
 /* A task is done by the tokens that name it and by all that grew from them. */
 static bool is_grown(const struct trace *trace, const struct dep_json *record)
 {
@@ -75,22 +81,19 @@ static bool find_tokens(void *context, const struct dep_audit_entry *entry)
 {
     struct trace *trace = context;
     struct dep_str target = dep_str_c(trace->target);
-    struct dep_str id = DEP_STR_ABSENT, task = DEP_STR_ABSENT, parent = DEP_STR_ABSENT, jti = DEP_STR_ABSENT;
+    struct dep_str id = slice_of(entry->record, DEP_STR("id")), task = slice_of(entry->record, DEP_STR("task"));
+    struct dep_str parent = slice_of(entry->record, DEP_STR("parent_task")),
+                   jti = slice_of(entry->record, DEP_STR("jti"));
     struct dep_audit_filter by_jti = { .jti = target };
     bool is_decision;
     json_t *record;
 
-    (void)(dep_is_ok(dep_json_str(DEP_JSON_GET(entry->record, "id"), &id)) |
-           dep_is_ok(dep_json_str(DEP_JSON_GET(entry->record, "task"), &task)) |
-           dep_is_ok(dep_json_str(DEP_JSON_GET(entry->record, "parent_task"), &parent)) |
-           dep_is_ok(dep_json_str(DEP_JSON_GET(entry->record, "jti"), &jti)));
     is_decision = dep_str_eq(id, target);
     if (!is_decision && !dep_str_eq(task, target) && !dep_str_eq(parent, target) &&
         !dep_audit_matches(&by_jti, entry->record) && !is_grown(trace, entry->record))
         return true;
     record = dep_audit_json(entry);
     trace->is_found = true;
-    trace->is_decision = trace->is_decision || is_decision;
     add_jtis(trace, record);
     if (!is_decision && !dep_str_is_absent(jti))
         json_object_setn_new(trace->grown, jti.ptr, jti.len, json_true());
@@ -102,11 +105,9 @@ static bool find_tokens(void *context, const struct dep_audit_entry *entry)
 static bool take_records(void *context, const struct dep_audit_entry *entry)
 {
     struct trace *trace = context;
-    struct dep_str jti = DEP_STR_ABSENT, id = DEP_STR_ABSENT;
+    struct dep_str jti = slice_of(entry->record, DEP_STR("jti")), id = slice_of(entry->record, DEP_STR("id"));
     json_t *record;
 
-    (void)(dep_is_ok(dep_json_str(DEP_JSON_GET(entry->record, "jti"), &jti)) |
-           dep_is_ok(dep_json_str(DEP_JSON_GET(entry->record, "id"), &id)));
     if (!dep_str_eq_c(id, trace->target) &&
         (dep_str_is_absent(jti) || json_object_getn(trace->jtis, jti.ptr, jti.len) == NULL))
         return true;
