@@ -84,13 +84,13 @@ static struct dep_res feed_alive(struct run *run)
 
 static struct dep_res token_known(struct run *run)
 {
-    if (run->facts->has_seen) {
-        memcpy(run->decision->token_digest, run->facts->seen_digest, DEP_SHA256_LEN);
-        run->decision->token = run->facts->seen;
+    run->decision->presented = run->credentials.token;
+    if (!dep_str_eq(run->facts->seen_for, run->credentials.token)) {
+        run->decision->needs |= DEP_GUARD_NEEDS_SEEN;
         return DEP_OK;
     }
-    dep_sha256(run->crypto, run->credentials.token, run->decision->token_digest);
-    run->decision->needs |= DEP_GUARD_NEEDS_SEEN;
+    memcpy(run->decision->token_digest, run->facts->seen_digest, DEP_SHA256_LEN);
+    run->decision->token = run->facts->seen;
     return DEP_OK;
 }
 
@@ -157,6 +157,11 @@ static struct dep_res token_bound(struct run *run)
 
 static struct dep_res token_identity(struct run *run)
 {
+    /* What is in the cache has passed here before. */
+    if (run->facts->seen == NULL && !dep_guard_identity_is_plain(run->decision->token)) {
+        run->decision->effects &= ~DEP_GUARD_EFFECT_KEEP_TOKEN;
+        return DEP_FAIL(GUARD_IDENTITY);
+    }
     return dep_guard_identity(run->arena, run->decision);
 }
 
@@ -235,6 +240,17 @@ static const struct row {
     { "token.scope", "rfc6750#3.1", token_scope },
     { "proof.new", "rfc9449#11.1", proof_new },
 };
+
+struct dep_str dep_guard_presented(const struct dep_guard_request *request)
+{
+    for (size_t i = 0; i < request->headers_count; i++) {
+        struct dep_str value = request->headers[i].value;
+
+        if (dep_str_eq_nocase(request->headers[i].name, DEP_STR("authorization")))
+            return dep_str_trim(dep_str_sub(value, dep_str_find(value, ' ') + 1, value.len));
+    }
+    return DEP_STR_ABSENT;
+}
 
 size_t dep_guard_row_count(void)
 {

@@ -48,13 +48,13 @@ struct dep_guard_facts {
     bool may_refresh_keys;       /* a kid that is not in `keys` may be asked for with DEP_GUARD_NEEDS_KEYS */
     const struct dep_revocations *revocations; /* NULL: never heard of */
     int64_t feed_silence_s;                    /* since the feed's last good answer */
-    bool has_seen;                             /* the cache was asked for `seen_digest`, as an earlier round wanted */
-    unsigned char seen_digest[DEP_SHA256_LEN];
-    const struct dep_token *seen; /* verified before under the same keys; NULL: not in the cache */
-    struct dep_res replay;        /* what inserting the proof said, when it failed */
+    struct dep_str seen_for;                   /* the token the cache was asked for; absent: it was not asked */
+    unsigned char seen_digest[DEP_SHA256_LEN]; /* of `seen_for` */
+    const struct dep_token *seen;              /* verified before under the same keys; NULL: not in the cache */
+    struct dep_res replay;                     /* what inserting the proof said, when it failed */
 };
 
-#define DEP_GUARD_NEEDS_SEEN (1u << 0) /* look up `token_digest` */
+#define DEP_GUARD_NEEDS_SEEN (1u << 0) /* look up `presented` in the cache */
 #define DEP_GUARD_NEEDS_KEYS (1u << 1) /* fetch the issuer's keys again */
 
 #define DEP_GUARD_EFFECT_AUDIT (1u << 0)        /* always */
@@ -65,7 +65,8 @@ struct dep_guard_facts {
 #define DEP_GUARD_IDENTITY 9u
 
 struct dep_guard_decision {
-    unsigned needs; /* not 0: nothing else counts but token_digest */
+    unsigned needs;           /* not 0: nothing else counts but `presented` */
+    struct dep_str presented; /* the token as sent; absent: none */
     bool is_allowed;
     char id[DEP_ULID_LEN];
     enum dep_err reason;
@@ -89,6 +90,10 @@ struct dep_guard_decision {
 void dep_guard_decide(struct dep_arena *arena, struct dep_crypto *crypto, const struct dep_guard_policy *policy,
                       const struct dep_guard_request *request, const struct dep_guard_facts *facts, int64_t now,
                       const unsigned char random[DEP_ULID_RANDOM], struct dep_guard_decision *ret_decision);
+
+/* The token a request seems to present, so that the cache can be asked before the first round; absent: none. Only a
+ * hint: dep_guard_decide() asks again when it reads another one. */
+struct dep_str dep_guard_presented(const struct dep_guard_request *request);
 
 /* A refusal that no row decides: the record could not be written, the process stops. Keeps the decision's id and
  * request. */

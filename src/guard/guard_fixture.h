@@ -125,8 +125,8 @@ static inline void decide(struct fixture *f, enum dep_guard_adapter adapter, con
         if ((f->decision.needs & DEP_GUARD_NEEDS_KEYS) != 0)
             facts.may_refresh_keys = false;
         if ((f->decision.needs & DEP_GUARD_NEEDS_SEEN) != 0) {
-            facts.has_seen = true;
-            memcpy(facts.seen_digest, f->decision.token_digest, sizeof(facts.seen_digest));
+            facts.seen_for = f->decision.presented;
+            dep_sha256(f->crypto, facts.seen_for, facts.seen_digest);
             if (f->seen != NULL)
                 facts.seen = dep_guard_seen_find(f->seen, facts.seen_digest, 1, f->now);
         }

@@ -357,7 +357,7 @@ DEP_TEST(unknown_kid_asks_for_keys)
                                           { DEP_STR("Authorization"), fmt(&f, "Bearer %.*s", DEP_STR_ARG(token)) } };
     const struct dep_guard_request request = { DEP_GUARD_AUTH_REQUEST, headers, DEP_COUNT(headers) };
 
-    f.facts.has_seen = true;
+    f.facts.seen_for = token;
     dep_guard_decide(&f.arena, f.crypto, &f.policy, &request, &f.facts, NOW, f.random, &f.decision);
     DEP_CHECK(t, f.decision.needs == DEP_GUARD_NEEDS_KEYS);
     f.facts.may_refresh_keys = false;
@@ -387,7 +387,7 @@ DEP_TEST(arena_sweep)
                                           { DEP_STR("DPoP"), good_proof(&f, token) } };
     const struct dep_guard_request request = { DEP_GUARD_AUTH_REQUEST, headers, DEP_COUNT(headers) };
 
-    f.facts.has_seen = true;
+    f.facts.seen_for = token;
     for (size_t size = 0; size <= sizeof(memory) && allowed < 8; size += 16) {
         struct dep_arena arena;
 

@@ -46,15 +46,16 @@ static struct dep_str or_empty(struct dep_str text)
     return dep_str_is_absent(text) ? DEP_STR("") : text;
 }
 
+bool dep_guard_identity_is_plain(const struct dep_token *token)
+{
+    return is_item(token->sub) && is_item(token->client_id) && is_item(token->jti) && is_item(token->task_id) &&
+           are_items(token->actors, token->actors_count) && are_items(token->aud, token->aud_count) &&
+           (dep_str_is_blank(token->scope) || dep_is_ok(dep_scope_check(token->scope)));
+}
+
 struct dep_res dep_guard_identity(struct dep_arena *arena, struct dep_guard_decision *decision)
 {
     const struct dep_token *token = decision->token;
-
-    if (!is_item(token->sub) || !is_item(token->client_id) || !is_item(token->jti) || !is_item(token->task_id) ||
-        !are_items(token->actors, token->actors_count) || !are_items(token->aud, token->aud_count) ||
-        (!dep_str_is_blank(token->scope) && !dep_is_ok(dep_scope_check(token->scope))))
-        return DEP_FAIL(GUARD_IDENTITY);
-
     struct dep_str chain = join(arena, token->actors, token->actors_count, ", ");
     struct dep_str audience = join(arena, token->aud, token->aud_count, " ");
     const struct dep_header identity[DEP_GUARD_IDENTITY] = {
