@@ -43,6 +43,62 @@ void dep_body_add(const struct dep_cli *cli, json_t *body, const struct dep_body
     }
 }
 
+/* "URI SCOPE SCOPE": a URI has no blanks, so this needs no escapes. */
+void dep_body_add_ceiling(const struct dep_cli *cli, json_t *body)
+{
+    json_t *ceiling = json_array();
+
+    for (size_t i = 0; dep_cli_get_nth(cli, "ceiling", i) != NULL; i++) {
+        struct dep_str rest = dep_str_c(dep_cli_get_nth(cli, "ceiling", i));
+        struct dep_str word;
+        json_t *right = json_object();
+        json_t *scopes = json_array();
+
+        while (dep_str_cut(&rest, ' ', &word)) {
+            if (word.len > 0 && json_object_get(right, "resource") == NULL)
+                json_object_set_new(right, "resource", json_stringn(word.ptr, word.len));
+            else if (word.len > 0)
+                json_array_append_new(scopes, json_stringn(word.ptr, word.len));
+        }
+        json_object_set_new(right, "scopes", scopes);
+        json_array_append_new(ceiling, right);
+    }
+    json_object_set_new(body, "ceiling", ceiling);
+}
+
+/* The file's JWK Set; a single JWK becomes a set of one. A private key is refused here already: it must not even be sent. */
+int dep_body_add_jwks(struct dep_cli *cli, json_t *body)
+{
+    const char *path = dep_cli_get(cli, "jwks");
+    json_error_t error;
+    json_t *set;
+    const json_t *key;
+    size_t i;
+
+    if (path == NULL)
+        return DEP_EXIT_OK;
+    set = json_load_file(path, JSON_REJECT_DUPLICATES, &error);
+    if (set != NULL && json_object_get(set, "kty") != NULL)
+        set = json_pack("{s:[o]}", "keys", set);
+    if (!json_is_array(json_object_get(set, "keys"))) {
+        json_decref(set);
+        return dep_cli_fail(cli, DEP_EXIT_USAGE, "not_a_jwks", "--jwks: %s is not a JWK or JWK Set%s%s", path,
+                            error.text[0] != '\0' ? ": " : "", error.text);
+    }
+    json_array_foreach(json_object_get(set, "keys"), i, key)
+    {
+        if (json_object_get(key, "d") != NULL || json_object_get(key, "k") != NULL) {
+            json_decref(set);
+            dep_cli_fail(cli, DEP_EXIT_USAGE, "private_key", "--jwks: %s holds a private key; register the public one",
+                         path);
+            dep_cli_suggest(cli, "deputy token key --key file:KEY.pem");
+            return DEP_EXIT_USAGE;
+        }
+    }
+    json_object_set_new(body, "jwks", set);
+    return DEP_EXIT_OK;
+}
+
 int dep_body_check_some(struct dep_cli *cli, json_t *body)
 {
     if (json_object_size(body) > 0)

@@ -14,6 +14,10 @@ struct dep_body_row {
     enum dep_body_kind kind; /* WORDS: blank-separated, and every repetition adds */
 };
 void dep_body_add(const struct dep_cli *cli, json_t *body, const struct dep_body_row *rows, size_t count);
+/* The member ceiling from every --ceiling "URI SCOPE…". */
+void dep_body_add_ceiling(const struct dep_cli *cli, json_t *body);
+/* The member jwks from the file of --jwks, when it is given. */
+int dep_body_add_jwks(struct dep_cli *cli, json_t *body);
 /* A fault when an update would change nothing. */
 int dep_body_check_some(struct dep_cli *cli, json_t *body);
 

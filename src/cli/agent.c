@@ -41,29 +41,6 @@ static const struct dep_column_spec columns[] = {
     { "OWNER", "owner" }, { "PARENT", "parent" }, { "CEILING", "ceiling" },
 };
 
-/* "URI SCOPE SCOPE": a URI has no blanks, so this needs no escapes. */
-static void add_ceiling(const struct dep_cli *cli, json_t *body)
-{
-    json_t *ceiling = json_array();
-
-    for (size_t i = 0; dep_cli_get_nth(cli, "ceiling", i) != NULL; i++) {
-        struct dep_str rest = dep_str_c(dep_cli_get_nth(cli, "ceiling", i));
-        struct dep_str word;
-        json_t *right = json_object();
-        json_t *scopes = json_array();
-
-        while (dep_str_cut(&rest, ' ', &word)) {
-            if (word.len > 0 && json_object_get(right, "resource") == NULL)
-                json_object_set_new(right, "resource", json_stringn(word.ptr, word.len));
-            else if (word.len > 0)
-                json_array_append_new(scopes, json_stringn(word.ptr, word.len));
-        }
-        json_object_set_new(right, "scopes", scopes);
-        json_array_append_new(ceiling, right);
-    }
-    json_object_set_new(body, "ceiling", ceiling);
-}
-
 static int create(struct dep_cli *cli)
 {
     const char *parent = dep_cli_get(cli, "parent");
@@ -84,7 +61,7 @@ static int create(struct dep_cli *cli)
     dep_body_add(cli, body, create_rows, DEP_CLI_COUNT(create_rows));
     if (parent != NULL)
         json_object_set_new(body, "parent", json_string(parent));
-    add_ceiling(cli, body);
+    dep_body_add_ceiling(cli, body);
     return dep_admin_object(cli, "POST", AGENTS, body);
 }
 
@@ -118,7 +95,7 @@ static int update(struct dep_cli *cli)
 
     dep_body_add(cli, body, update_rows, DEP_CLI_COUNT(update_rows));
     if (dep_cli_has(cli, "ceiling"))
-        add_ceiling(cli, body);
+        dep_body_add_ceiling(cli, body);
     code = dep_body_check_some(cli, body);
     return code == DEP_EXIT_OK ? on_agent(cli, "PATCH", "", body) : code;
 }

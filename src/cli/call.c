@@ -62,27 +62,51 @@ static bool wants_nonce(const struct dep_fetch_answer *answer)
     return answer->status == 401 && challenge.len > 0;
 }
 
-static int put_answer(struct dep_cli *cli, const struct dep_fetch_answer *answer)
+static void put_head(struct dep_cli *cli, const struct dep_fetch_answer *answer)
 {
-    struct dep_str challenge = dep_cli_answer_header(answer, "WWW-Authenticate");
-
-    if (dep_cli_is_on(cli, "include")) {
-        fprintf(cli->out, "HTTP %d\n", answer->status);
-        for (size_t i = 0; i < answer->headers_count; i++) {
-            dep_out_clean(cli->out, dep_cli_text(cli, "%.*s: %.*s", DEP_STR_ARG(answer->headers[i].name),
-                                                 DEP_STR_ARG(answer->headers[i].value)));
-            fputc('\n', cli->out);
-        }
+    fprintf(cli->out, "HTTP %d\n", answer->status);
+    for (size_t i = 0; i < answer->headers_count; i++) {
+        dep_out_clean(cli->out, dep_cli_text(cli, "%.*s: %.*s", DEP_STR_ARG(answer->headers[i].name),
+                                             DEP_STR_ARG(answer->headers[i].value)));
         fputc('\n', cli->out);
     }
+    fputc('\n', cli->out);
+}
+
+/* Guards of ours say in the body what they say in the challenge; of others the challenge is shown. */
+static int refused(struct dep_cli *cli, const struct dep_fetch_answer *answer)
+{
+    struct dep_str challenge = dep_cli_answer_header(answer, "WWW-Authenticate");
+    struct dep_str decision = dep_cli_answer_header(answer, "Deputy-Decision");
+    json_t *json = json_loadb(answer->body.ptr, answer->body.len, JSON_REJECT_DUPLICATES, NULL);
+    const char *error = json_string_value(json_object_get(json, "error"));
+    const char *text = json_string_value(json_object_get(json, "error_description"));
+    int code = dep_cli_fail(cli, dep_exit_of(answer->status, error),
+                            error != NULL ? dep_cli_cstr(cli, dep_str_c(error)) : "http", "the API answered %d%s%s",
+                            answer->status, text != NULL || challenge.len > 0 ? ": " : "",
+                            text != NULL ? text : dep_cli_cstr(cli, challenge));
+
+    if (dep_exit_hint(error) != NULL)
+        dep_cli_suggest(cli, "%s", dep_exit_hint(error));
+    if (!dep_str_is_absent(decision))
+        dep_cli_suggest(cli, "deputy explain %.*s --log DIR, with the audit directory of the API's guard",
+                        DEP_STR_ARG(decision));
+    if (code == DEP_EXIT_UNAVAILABLE)
+        dep_cli_suggest(cli, "try again in a moment");
+    json_decref(json);
+    return code;
+}
+
+static int put_answer(struct dep_cli *cli, const struct dep_fetch_answer *answer)
+{
+    if (dep_cli_is_on(cli, "include"))
+        put_head(cli, answer);
     fwrite(answer->body.ptr, 1, answer->body.len, cli->out);
     if (answer->status < 400)
         return DEP_EXIT_OK;
-    dep_cli_fail(cli, dep_exit_of(answer->status, NULL), "http", "the API answered %d%s%.*s", answer->status,
-                 challenge.len > 0 ? ": " : "", DEP_STR_ARG(challenge));
-    if (!dep_str_is_absent(dep_cli_answer_header(answer, "Deputy-Decision")))
-        dep_cli_suggest(cli, "deputy explain %.*s", DEP_STR_ARG(dep_cli_answer_header(answer, "Deputy-Decision")));
-    return (int)cli->fault.exit;
+    if (answer->body.len > 0 && !dep_str_ends(answer->body, DEP_STR("\n")))
+        fputc('\n', cli->out); /* the fault that follows gets a line of its own */
+    return refused(cli, answer);
 }
 
 static int prepare(struct dep_cli *cli, struct dep_cli_request *request, struct dep_str *ret_token,

@@ -54,39 +54,6 @@ static const struct dep_column_spec columns[] = {
     { "AUTH", "auth" }, { "ENABLED", "is_enabled" },
 };
 
-/* The file's JWK Set; a single JWK becomes a set of one. A private key is refused here already: it must not even be sent. */
-static int add_jwks(struct dep_cli *cli, json_t *body)
-{
-    const char *path = dep_cli_get(cli, "jwks");
-    json_error_t error;
-    json_t *set;
-    const json_t *key;
-    size_t i;
-
-    if (path == NULL)
-        return DEP_EXIT_OK;
-    set = json_load_file(path, JSON_REJECT_DUPLICATES, &error);
-    if (set != NULL && json_object_get(set, "kty") != NULL)
-        set = json_pack("{s:[o]}", "keys", set);
-    if (!json_is_array(json_object_get(set, "keys"))) {
-        json_decref(set);
-        return dep_cli_fail(cli, DEP_EXIT_USAGE, "not_a_jwks", "--jwks: %s is not a JWK or JWK Set%s%s", path,
-                            error.text[0] != '\0' ? ": " : "", error.text);
-    }
-    json_array_foreach(json_object_get(set, "keys"), i, key)
-    {
-        if (json_object_get(key, "d") != NULL || json_object_get(key, "k") != NULL) {
-            json_decref(set);
-            dep_cli_fail(cli, DEP_EXIT_USAGE, "private_key", "--jwks: %s holds a private key; register the public one",
-                         path);
-            dep_cli_suggest(cli, "deputy token key --key file:KEY.pem");
-            return DEP_EXIT_USAGE;
-        }
-    }
-    json_object_set_new(body, "jwks", set);
-    return DEP_EXIT_OK;
-}
-
 static void add_grants(const struct dep_cli *cli, json_t *body)
 {
     json_t *grants = json_array();
@@ -163,7 +130,7 @@ static int create(struct dep_cli *cli)
     if (!dep_cli_has(cli, "name"))
         json_object_set_new(body, "name", json_string(dep_cli_has(cli, "agent") ? dep_cli_get(cli, "agent") : "guard"));
     add_grants(cli, body);
-    code = add_jwks(cli, body);
+    code = dep_body_add_jwks(cli, body);
     if (code != DEP_EXIT_OK) {
         json_decref(body);
         return code;
@@ -187,7 +154,7 @@ static int update(struct dep_cli *cli)
     int code;
 
     dep_body_add(cli, body, rows, DEP_CLI_COUNT(rows));
-    code = add_jwks(cli, body);
+    code = dep_body_add_jwks(cli, body);
     if (code != DEP_EXIT_OK) {
         json_decref(body);
         return code;

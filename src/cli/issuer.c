@@ -1,0 +1,167 @@
+/* deputy issuer: foreign issuers whose tokens this server takes for something: users to act for, ID-JAGs, workloads. */
+#include <string.h>
+
+#include "cli/admin.h"
+#include "cli/nouns.h"
+
+#define ISSUERS "/admin/v1/issuers"
+
+#define SHARED_FLAGS                                                                                                  \
+    { "use", DEP_FLAG_CHOICE, "subject|id-jag|workload", DEP_FLAG_REPEATED, "what its tokens may be", 0 },            \
+        { "audience", DEP_FLAG_TEXT, "AUD", DEP_FLAG_REPEATED, "an aud that is good beside this server's", 0 },       \
+        { "jwks-uri", DEP_FLAG_TEXT, "URI", 0, "its keys; without it they are discovered", 0 },                       \
+        { "jwks", DEP_FLAG_TEXT, "FILE", 0, "or its keys in a file: a JWK Set", 0 },                                  \
+        { "ceiling", DEP_FLAG_TEXT, "\"URI SCOPE…\"", DEP_FLAG_REPEATED, "the most its users may hand on", 0 },       \
+        { "rule", DEP_FLAG_TEXT, "\"CLIENT CLAIM=VALUE…\"", DEP_FLAG_REPEATED, "which workload is which client", 0 }, \
+        { "lifetime-max-s", DEP_FLAG_NUMBER, "SECONDS", 0, "tokens that live longer are refused", 0 },                \
+    {                                                                                                                 \
+        "single-use", DEP_FLAG_SWITCH, NULL, 0, "each of its tokens is good once", 0                                  \
+    }
+
+static const struct dep_flag create_flags[] = {
+    SHARED_FLAGS,
+    { "name", DEP_FLAG_TEXT, "NAME", 0, "part of its users' names: user:NAME:SUB; stays", 0 },
+    { "org", DEP_FLAG_TEXT, "ORG", 0, "the organisation of its users; stays", 0 },
+};
+
+static const struct dep_flag update_flags[] = {
+    SHARED_FLAGS,
+    { "enabled", DEP_FLAG_SWITCH, NULL, 0, "--enabled=false ends the trust", 0 },
+};
+
+static const struct dep_body_row rows[] = {
+    { "name", "name", DEP_BODY_TEXT },
+    { "org", "org", DEP_BODY_TEXT },
+    { "jwks-uri", "jwks_uri", DEP_BODY_TEXT },
+    { "lifetime-max-s", "lifetime_max_s", DEP_BODY_NUMBER },
+    { "single-use", "is_single_use", DEP_BODY_SWITCH },
+    { "enabled", "is_enabled", DEP_BODY_SWITCH },
+};
+
+static const struct dep_column_spec columns[] = {
+    { "ID", "id" },     { "NAME", "name" },       { "ORG", "org" },
+    { "USES", "uses" }, { "CEILING", "ceiling" }, { "ENABLED", "is_enabled" },
+};
+
+static const char *path_of(struct dep_cli *cli)
+{
+    return dep_admin_path(cli, ISSUERS "/", cli->args[0], "");
+}
+
+static void add_list(const struct dep_cli *cli, json_t *body, const char *flag, const char *member)
+{
+    json_t *list;
+
+    if (!dep_cli_has(cli, flag))
+        return;
+    list = json_array();
+    for (size_t i = 0; dep_cli_get_nth(cli, flag, i) != NULL; i++)
+        json_array_append_new(list, json_string(dep_cli_get_nth(cli, flag, i)));
+    json_object_set_new(body, member, list);
+}
+
+/* "CLIENT CLAIM=VALUE CLAIM=VALUE". */
+static int add_rules(struct dep_cli *cli, json_t *body)
+{
+    json_t *rules = json_array();
+
+    for (size_t i = 0; dep_cli_get_nth(cli, "rule", i) != NULL; i++) {
+        struct dep_str rest = dep_str_c(dep_cli_get_nth(cli, "rule", i)), word, name;
+        json_t *rule = json_object(), *claims = json_object();
+
+        json_object_set_new(rule, "claims", claims);
+        json_array_append_new(rules, rule);
+        while (dep_str_cut(&rest, ' ', &word)) {
+            if (word.len == 0)
+                continue;
+            if (json_object_get(rule, "client") == NULL) {
+                json_object_set_new(rule, "client", json_stringn(word.ptr, word.len));
+                continue;
+            }
+            if (!dep_str_has(word, '=') || !dep_str_cut(&word, '=', &name)) {
+                json_decref(rules);
+                return dep_cli_fail(cli, DEP_EXIT_USAGE, "bad_value", "--rule: CLAIM=VALUE is wanted after the client");
+            }
+            json_object_setn_new(claims, name.ptr, name.len, json_stringn(word.ptr, word.len));
+        }
+    }
+    if (json_array_size(rules) > 0)
+        json_object_set(body, "rules", rules);
+    json_decref(rules);
+    return DEP_EXIT_OK;
+}
+
+/* All that create and update share. The body is freed when a flag is faulty. */
+static int fill(struct dep_cli *cli, json_t *body)
+{
+    int code;
+
+    dep_body_add(cli, body, rows, DEP_CLI_COUNT(rows));
+    add_list(cli, body, "use", "uses");
+    add_list(cli, body, "audience", "audiences");
+    if (dep_cli_has(cli, "ceiling"))
+        dep_body_add_ceiling(cli, body);
+    code = add_rules(cli, body);
+    if (code == DEP_EXIT_OK)
+        code = dep_body_add_jwks(cli, body);
+    if (code != DEP_EXIT_OK)
+        json_decref(body);
+    return code;
+}
+
+static int create(struct dep_cli *cli)
+{
+    json_t *body;
+    int code;
+
+    if (!dep_cli_has(cli, "name") || !dep_cli_has(cli, "use")) {
+        dep_cli_fail(cli, DEP_EXIT_USAGE, "bad_value", "--%s: this flag is required",
+                     dep_cli_has(cli, "name") ? "use" : "name");
+        dep_cli_suggest(cli, "deputy issuer create %s --name corp --use subject --ceiling \"URI SCOPE…\"",
+                        cli->args[0]);
+        return DEP_EXIT_USAGE;
+    }
+    body = json_object();
+    json_object_set_new(body, "id", json_string(cli->args[0]));
+    code = fill(cli, body);
+    return code == DEP_EXIT_OK ? dep_admin_object(cli, "POST", ISSUERS, body) : code;
+}
+
+static int list(struct dep_cli *cli)
+{
+    return dep_admin_list(cli, ISSUERS, columns, DEP_CLI_COUNT(columns));
+}
+
+static int get(struct dep_cli *cli)
+{
+    return dep_admin_object(cli, "GET", path_of(cli), NULL);
+}
+
+static int update(struct dep_cli *cli)
+{
+    json_t *body = json_object();
+    int code = fill(cli, body);
+
+    if (code != DEP_EXIT_OK)
+        return code;
+    code = dep_body_check_some(cli, body);
+    return code == DEP_EXIT_OK ? dep_admin_object(cli, "PATCH", path_of(cli), body) : code;
+}
+
+static int delete (struct dep_cli *cli)
+{
+    return dep_admin_object(cli, "DELETE", path_of(cli), NULL);
+}
+
+static const struct dep_verb verbs[] = {
+    { "create", "ISSUER", 1, 1, "trust an issuer; --name and --use are required", DEP_CLI_FLAGS(create_flags), create,
+      false },
+    { "list", NULL, 0, 0, "all trusted issuers", NULL, 0, list, false },
+    { "get", "ISSUER", 1, 1, "one issuer", NULL, 0, get, false },
+    { "update", "ISSUER", 1, 1, "change what it is trusted for, its keys, or end the trust",
+      DEP_CLI_FLAGS(update_flags), update, false },
+    { "delete", "ISSUER", 1, 1, "forget an issuer", NULL, 0, delete, false },
+};
+
+const struct dep_noun dep_noun_issuer = { "issuer", "trusted foreign issuers: identity providers, platforms, deputies",
+                                          DEP_CLI_FLAGS(verbs) };
