@@ -26,16 +26,16 @@ enum dep_record_kind {
 struct dep_record {
     enum dep_record_kind kind;
     struct dep_str id;
-    int64_t version;   /* 1 for a new record */
-    int64_t expires;   /* Unix seconds after which it may be dropped; 0 for never */
+    int64_t version; /* 1 for a new record */
+    int64_t expires; /* Unix seconds after which it may be dropped; 0 for never */
     struct dep_str body;
 };
 
 enum dep_change_op {
-    DEP_CHANGE_ADD,     /* must not exist: DEP_ERR_STORE_EXISTS */
+    DEP_CHANGE_ADD, /* must not exist: DEP_ERR_STORE_EXISTS */
     DEP_CHANGE_REPLACE, /* must exist with record.version, becomes version + 1: DEP_ERR_STORE_CONFLICT, DEP_ERR_STORE_MISSING */
-    DEP_CHANGE_PUT,     /* add or replace, whatever is there */
-    DEP_CHANGE_REMOVE   /* must exist with record.version */
+    DEP_CHANGE_PUT,   /* add or replace, whatever is there */
+    DEP_CHANGE_REMOVE /* must exist with record.version */
 };
 
 struct dep_change {
@@ -52,10 +52,11 @@ struct dep_store_ops {
     /* Every record of a kind, in order of id. */
     struct dep_res (*walk)(struct dep_store *store, enum dep_record_kind kind, dep_record_visit *visit, void *context);
     /* One record, copied into the arena: DEP_ERR_STORE_MISSING. */
-    struct dep_res (*get)(struct dep_store *store, enum dep_record_kind kind, struct dep_str id, struct dep_arena *arena,
-                          struct dep_record *ret_record);
+    struct dep_res (*get)(struct dep_store *store, enum dep_record_kind kind, struct dep_str id,
+                          struct dep_arena *arena, struct dep_record *ret_record);
     /* One transaction. When a precondition fails, nothing is changed and `*ret_failed` is the index of the change. */
-    struct dep_res (*commit)(struct dep_store *store, const struct dep_change *changes, size_t count, size_t *ret_failed);
+    struct dep_res (*commit)(struct dep_store *store, const struct dep_change *changes, size_t count,
+                             size_t *ret_failed);
     /* Drops records whose `expires` is set and before `now`. */
     struct dep_res (*expire)(struct dep_store *store, int64_t now);
     void (*free)(struct dep_store *store);
@@ -66,7 +67,8 @@ struct dep_store {
     const struct dep_store_ops *ops;
 };
 
-DEP_MUST struct dep_res dep_store_walk(struct dep_store *store, enum dep_record_kind kind, dep_record_visit *visit, void *context);
+DEP_MUST struct dep_res dep_store_walk(struct dep_store *store, enum dep_record_kind kind, dep_record_visit *visit,
+                                       void *context);
 DEP_MUST struct dep_res dep_store_get(struct dep_store *store, enum dep_record_kind kind, struct dep_str id,
                                       struct dep_arena *arena, struct dep_record *ret_record);
 DEP_MUST struct dep_res dep_store_commit(struct dep_store *store, const struct dep_change *changes, size_t count,
