@@ -6,7 +6,7 @@
 #include "cli/secret.h"
 
 #define CLIENTS "/admin/v1/clients"
-#define TOKEN_EXCHANGE "urn:ietf:params:oauth:grant-type:token-exchange"
+#define GRANT_TYPE "urn:ietf:params:oauth:grant-type:%s"
 
 #define SHARED_FLAGS                                                                                    \
     { "name", DEP_FLAG_TEXT, "NAME", 0, "what people call it", 0 },                                     \
@@ -22,8 +22,8 @@ static const struct dep_flag create_flags[] = {
     { "resource", DEP_FLAG_TEXT, "URI", 0, "or the resource that it guards", 0 },
     { "auth", DEP_FLAG_CHOICE, "client_secret_basic|client_secret_post|private_key_jwt", 0,
       "default client_secret_basic", 0 },
-    { "grant", DEP_FLAG_CHOICE, "client_credentials|token-exchange", DEP_FLAG_REPEATED,
-      "default both for an agent's client", 0 },
+    { "grant", DEP_FLAG_CHOICE, "client_credentials|token-exchange|jwt-bearer", DEP_FLAG_REPEATED,
+      "default the first two for an agent's client", 0 },
     { "may-introspect-any", DEP_FLAG_SWITCH, NULL, 0, "introspection of tokens for other audiences", 0 },
     { "secret-out", DEP_FLAG_TEXT, "FILE", 0, "write the secret there, mode 0600, instead of showing it", 0 },
 };
@@ -61,7 +61,8 @@ static void add_grants(const struct dep_cli *cli, json_t *body)
     for (size_t i = 0; dep_cli_get_nth(cli, "grant", i) != NULL; i++) {
         const char *grant = dep_cli_get_nth(cli, "grant", i);
 
-        json_array_append_new(grants, json_string(strcmp(grant, "token-exchange") == 0 ? TOKEN_EXCHANGE : grant));
+        json_array_append_new(
+            grants, strcmp(grant, "client_credentials") == 0 ? json_string(grant) : json_sprintf(GRANT_TYPE, grant));
     }
     if (json_array_size(grants) > 0)
         json_object_set(body, "grants", grants);
