@@ -4,7 +4,9 @@
  * assertion and nothing else. */
 #include "proto/ctx.h"
 
-#define JWT_BEARER "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+#define ASSERTION_TYPE "urn:ietf:params:oauth:client-assertion-type:"
+#define JWT_BEARER ASSERTION_TYPE "jwt-bearer"
+#define JWT_SPIFFE ASSERTION_TYPE "jwt-spiffe" /* draft-ietf-oauth-spiffe-client-auth: a JWT-SVID */
 
 static const struct dep_str assertion_typs[] = { DEP_STR_INIT("client-authentication+jwt"), DEP_STR_INIT("JWT") };
 
@@ -41,7 +43,10 @@ struct dep_res dep_check_client_one_method(struct dep_ctx *c)
         return DEP_OK;
     }
     c->method = DEP_CLIENT_AUTH_PRIVATE_KEY_JWT;
-    return dep_str_eq_c(DEP_P(c, CLIENT_ASSERTION_TYPE), JWT_BEARER) ? DEP_OK : DEP_FAIL(CLIENT_ASSERTION_TYPE);
+    return dep_str_eq_c(DEP_P(c, CLIENT_ASSERTION_TYPE), JWT_BEARER) ||
+                   dep_str_eq_c(DEP_P(c, CLIENT_ASSERTION_TYPE), JWT_SPIFFE)
+               ? DEP_OK
+               : DEP_FAIL(CLIENT_ASSERTION_TYPE);
 }
 
 /* The subject of an assertion that nobody has verified yet: it names the client whose keys will. */
@@ -54,11 +59,18 @@ static struct dep_res open_assertion(struct dep_ctx *c)
         .typs_count = sizeof(assertion_typs) / sizeof(assertion_typs[0]),
         .may_lack_typ = true, /* rfc7523bis#4: older clients send none */
     };
+    struct dep_str sub = DEP_STR_ABSENT, iss = DEP_STR_ABSENT;
     const struct dep_json *claims = NULL;
 
     DEP_TRY(dep_jws_parse(c->arena, DEP_P(c, CLIENT_ASSERTION), &rules, &c->assertion));
     DEP_TRY(dep_jwt_claims(c->arena, &c->assertion, &claims));
-    DEP_TRY(dep_json_str(DEP_JSON_GET(claims, "sub"), &c->client_id));
+    DEP_TRY(dep_json_str(DEP_JSON_GET(claims, "sub"), &sub));
+    DEP_TRY(dep_json_str(DEP_JSON_GET(claims, "iss"), &iss));
+    /* A client speaks for itself (rfc7523#3); who speaks for somebody else is an issuer of workload credentials, or nobody. Its
+     * client is known when its record is. */
+    c->is_workload = !dep_str_eq(iss, sub);
+    if (!c->is_workload)
+        c->client_id = sub;
     return DEP_OK;
 }
 
@@ -66,6 +78,8 @@ struct dep_res dep_check_client_id(struct dep_ctx *c)
 {
     if (c->method == DEP_CLIENT_AUTH_PRIVATE_KEY_JWT)
         DEP_TRY(open_assertion(c));
+    if (c->is_workload)
+        return DEP_OK;
     if (dep_str_is_blank(c->client_id) || c->client_id.len > 512)
         return DEP_FAIL(CLIENT_UNKNOWN);
     if (!dep_str_is_absent(DEP_P(c, CLIENT_ID)) && !dep_str_eq(DEP_P(c, CLIENT_ID), c->client_id))
@@ -73,10 +87,36 @@ struct dep_res dep_check_client_id(struct dep_ctx *c)
     return DEP_OK;
 }
 
+static bool matches(const struct dep_workload_rule *rule, const struct dep_json *claims)
+{
+    for (size_t i = 0; i < rule->count; i++) {
+        struct dep_str text;
+
+        if (!dep_is_ok(dep_json_str(dep_json_get(claims, rule->names[i]), &text)) || !dep_str_eq(text, rule->values[i]))
+            return false;
+    }
+    return true;
+}
+
+/* The client of a workload: the first rule of the issuer that its claims fit. */
+static void load_workload(struct dep_ctx *c)
+{
+    dep_foreign_open(c, DEP_P(c, CLIENT_ASSERTION), false, &c->workload);
+    if (c->workload.issuer == NULL)
+        return;
+    for (size_t i = 0; i < c->workload.issuer->rules_count && dep_str_is_blank(c->client_id); i++)
+        if (matches(&c->workload.issuer->rules[i], c->workload.claims))
+            c->client_id = c->workload.issuer->rules[i].client;
+}
+
 struct dep_res dep_check_load_client(struct dep_ctx *c)
 {
     const void *client, *agent, *lock;
 
+    if (c->is_workload)
+        load_workload(c);
+    if (dep_str_is_blank(c->client_id))
+        return DEP_OK;
     (void)dep_ctx_fact(c, DEP_FACT_LOCK, c->client_id, &lock);
     if (!dep_ctx_fact(c, DEP_FACT_CLIENT, c->client_id, &client) || client == NULL)
         return DEP_OK;
@@ -110,10 +150,18 @@ struct dep_res dep_check_client_known(struct dep_ctx *c)
 
 struct dep_res dep_check_client_method(struct dep_ctx *c)
 {
-    bool is_registered_with_keys = c->client->auth == DEP_CLIENT_AUTH_PRIVATE_KEY_JWT;
     bool came_with_assertion = c->method == DEP_CLIENT_AUTH_PRIVATE_KEY_JWT;
+    bool is_as_registered;
 
-    return is_registered_with_keys == came_with_assertion ? DEP_OK : DEP_FAIL(CLIENT_METHOD);
+    if (c->client->auth == DEP_CLIENT_AUTH_WORKLOAD_JWT)
+        is_as_registered = came_with_assertion && c->is_workload;
+    else if (c->client->auth == DEP_CLIENT_AUTH_PRIVATE_KEY_JWT)
+        is_as_registered = came_with_assertion && !c->is_workload;
+    else
+        is_as_registered = !came_with_assertion;
+    if (!dep_str_is_absent(DEP_P(c, CLIENT_ID)) && !dep_str_eq(DEP_P(c, CLIENT_ID), c->client->id))
+        return DEP_FAIL(CLIENT_ID_MISMATCH);
+    return is_as_registered ? DEP_OK : DEP_FAIL(CLIENT_METHOD);
 }
 
 struct dep_res dep_check_client_secret(struct dep_ctx *c)
@@ -171,6 +219,28 @@ static struct dep_res check_assertion_claims(struct dep_ctx *c)
     DEP_TRY(check_fence(c, &times));
     dep_replay_key(c->crypto, DEP_STR(""), DEP_REPLAY_ASSERTION, c->client->id, DEP_STR(""), jti, c->assertion_key);
     c->assertion_until = times.exp + c->policy->skew_s;
+    c->is_assertion_single_use = true;
+    return DEP_OK;
+}
+
+/* A credential that the platform gave the workload: Kubernetes renews it when it pleases and lets it be used until then, GitHub makes one
+ * for each call. The issuer's record says which. */
+static struct dep_res check_workload(struct dep_ctx *c)
+{
+    struct dep_str jti = DEP_STR_ABSENT;
+    struct dep_jwt_times times;
+
+    DEP_TRY(dep_foreign_verify(c, &c->workload, DEP_ISSUER_WORKLOAD));
+    if (!c->workload.issuer->is_single_use)
+        return DEP_OK;
+    DEP_TRY(dep_jwt_times(c->workload.claims, c->now, c->policy->skew_s, 0, true, &times));
+    if (!dep_is_ok(dep_json_str(DEP_JSON_GET(c->workload.claims, "jti"), &jti)) || dep_str_is_blank(jti) ||
+        jti.len > DEP_JTI_MAX)
+        return DEP_FAIL(CLIENT_ASSERTION_JTI);
+    DEP_TRY(check_fence(c, &times));
+    dep_replay_key(c->crypto, DEP_STR(""), DEP_REPLAY_ASSERTION, c->workload.iss, DEP_STR(""), jti, c->assertion_key);
+    c->assertion_until = times.exp + c->policy->skew_s;
+    c->is_assertion_single_use = true;
     return DEP_OK;
 }
 
@@ -180,6 +250,8 @@ struct dep_res dep_check_client_assertion(struct dep_ctx *c)
 
     if (c->method != DEP_CLIENT_AUTH_PRIVATE_KEY_JWT)
         return DEP_OK;
+    if (c->is_workload)
+        return check_workload(c);
     if (c->client->jwks == NULL)
         return DEP_FAIL(JWS_KID);
     key = dep_jwks_find(c->client->jwks, c->assertion.kid, c->assertion.alg);

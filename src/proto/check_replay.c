@@ -21,7 +21,7 @@ static void remember(struct dep_ctx *c, const unsigned char key[DEP_REPLAY_KEY_B
 
 struct dep_res dep_check_assertion_unused(struct dep_ctx *c)
 {
-    if (c->method != DEP_CLIENT_AUTH_PRIVATE_KEY_JWT)
+    if (!c->is_assertion_single_use)
         return DEP_OK;
     if (is_used(c, c->assertion_key))
         return DEP_FAIL(CLIENT_ASSERTION_REPLAY);

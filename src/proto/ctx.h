@@ -58,11 +58,14 @@ struct dep_ctx {
     struct dep_str client_id;
     struct dep_secret secret;
     struct dep_jws assertion;
+    bool is_workload; /* the assertion is a trusted issuer's token for a workload, not signed by the client */
+    struct dep_foreign workload;
     const struct dep_client *client;
     const struct dep_agent *agent; /* the client's; NULL for a resource server */
     unsigned char assertion_key[DEP_REPLAY_KEY_BYTES];
     int64_t assertion_until;
     bool assertion_is_durable;
+    bool is_assertion_single_use;
 
     /* tokens and targets */
     struct dep_presented subject, actor, presented; /* exchange; introspection and revocation */

@@ -209,6 +209,103 @@ DEP_TEST(D33_bad_id_jags)
     DEP_CHECK_ISSUED(t, grant(ORCHESTRATOR, id_jag(me, "d7", 200, ""), "&resource=" WORLD_API));
 }
 
+/* ---- workloads ---- */
+
+static struct outcome with_workload(struct dep_str assertion)
+{
+    static char body[20000];
+    struct dep_header headers[1] = { { DEP_STR("Content-Type"), DEP_STR("application/x-www-form-urlencoded") } };
+    const struct dep_request request = { .endpoint = DEP_ENDPOINT_TOKEN,
+                                         .method = DEP_STR("POST"),
+                                         .path = DEP_STR("/oauth/token"),
+                                         .peer = DEP_STR("192.0.2.1"),
+                                         .headers = headers,
+                                         .headers_count = 1 };
+    struct dep_request sent = request;
+
+    (void)snprintf(
+        body, sizeof(body),
+        "grant_type=client_credentials&scope=read&resource=" WORLD_API
+        "&client_assertion_type=urn:ietf:params:oauth:client-assertion-type:jwt-bearer&client_assertion=%.*s",
+        DEP_STR_ARG(assertion));
+    sent.body = dep_str_c(body);
+    return world_run(&w, &sent);
+}
+
+/* Shapes of real tokens: a Kubernetes service account, a GitHub Actions job, a SPIFFE JWT-SVID. */
+static const struct {
+    const char *name, *sub, *more;
+    bool is_taken;
+} workloads[] = {
+    { "kubernetes", "system:serviceaccount:prod:worker",
+      ",\"kubernetes.io\":{\"namespace\":\"prod\",\"serviceaccount\":{\"name\":\"worker\",\"uid\":\"u\"}},\"jti\":"
+      "\"k1\"",
+      true },
+    { "kubernetes, another account", "system:serviceaccount:prod:intruder", "", false },
+    { "kubernetes, longer name", "system:serviceaccount:prod:worker2", "", false },
+    { "github", "repo:acme/app:ref:refs/heads/main",
+      ",\"repository\":\"acme/app\",\"ref\":\"refs/heads/main\",\"jti\":\"g1\",\"nbf\":1699999990", true },
+    { "github, another branch", "repo:acme/app:ref:refs/heads/x",
+      ",\"repository\":\"acme/app\",\"ref\":\"refs/heads/x\"", false },
+    { "github, branch as a list", "repo:acme/app", ",\"repository\":\"acme/app\",\"ref\":[\"refs/heads/main\"]",
+      false },
+    { "spiffe", "spiffe://acme.example/worker", "", true },
+    { "spiffe, below it", "spiffe://acme.example/worker/x", "", false },
+};
+
+DEP_TEST(workloads_authenticate_by_rule)
+{
+    static struct dep_workload_rule rules[3] = {
+        { .names = { DEP_STR("sub") }, .values = { DEP_STR("system:serviceaccount:prod:worker") }, .count = 1 },
+        { .names = { DEP_STR("repository"), DEP_STR("ref") },
+          .values = { DEP_STR("acme/app"), DEP_STR("refs/heads/main") },
+          .count = 2 },
+        { .names = { DEP_STR("sub") }, .values = { DEP_STR("spiffe://acme.example/worker") }, .count = 1 },
+    };
+
+    for (size_t i = 0; i < 3; i++)
+        rules[i].client = w.clients[WORKER].id;
+    w.clients[WORKER].auth = DEP_CLIENT_AUTH_WORKLOAD_JWT;
+    w.issuer.uses |= DEP_ISSUER_WORKLOAD;
+    w.issuer.rules = rules;
+    w.issuer.rules_count = 3;
+    for (size_t i = 0; i < DEP_COUNT(workloads); i++) {
+        struct dep_str token =
+            foreign("JWT", WORLD_IDP, workloads[i].sub, WORLD_ISSUER, WORLD_NOW + 600, workloads[i].more);
+        struct outcome o = with_workload(token);
+
+        dep_test_check(t, (o.decision.answer == DEP_ANSWER_TOKEN) == workloads[i].is_taken, __FILE__, __LINE__,
+                       "%s: %s at %s", workloads[i].name, dep_err_name(o.decision.reason),
+                       o.decision.check == NULL ? "-" : o.decision.check);
+        DEP_CHECK(t, workloads[i].is_taken || o.decision.class == DEP_CLASS_INVALID_CLIENT);
+    }
+}
+
+DEP_TEST(workload_replay_rules)
+{
+    struct dep_str once =
+        foreign("JWT", WORLD_IDP, "spiffe://acme.example/worker", WORLD_ISSUER, WORLD_NOW + 600, ",\"jti\":\"w1\"");
+    struct dep_str other_aud =
+        foreign("JWT", WORLD_IDP, "spiffe://acme.example/worker", "https://other.example", WORLD_NOW + 600, "");
+
+    DEP_CHECK_ISSUED(t, with_workload(once));
+    DEP_CHECK_ISSUED(t, with_workload(once)); /* a projected token is used until it is renewed */
+    w.issuer.is_single_use = true;
+    DEP_CHECK_ISSUED(t, with_workload(once));
+    DEP_CHECK_REFUSED(t, with_workload(once), CLIENT_ASSERTION_REPLAY, INVALID_CLIENT);
+    DEP_CHECK_REFUSED(
+        t, with_workload(foreign("JWT", WORLD_IDP, "spiffe://acme.example/worker", WORLD_ISSUER, WORLD_NOW + 600, "")),
+        CLIENT_ASSERTION_JTI, INVALID_CLIENT);
+    w.issuer.is_single_use = false;
+    DEP_CHECK_REFUSED(t, with_workload(other_aud), JWT_AUD, INVALID_CLIENT);
+    w.issuer.uses &= ~DEP_ISSUER_WORKLOAD;
+    DEP_CHECK_REFUSED(t, with_workload(once), JWT_ISS, INVALID_CLIENT);
+    w.issuer.uses |= DEP_ISSUER_WORKLOAD;
+    /* a client with a secret is not a workload, whatever its platform says */
+    w.clients[WORKER].auth = DEP_CLIENT_AUTH_BASIC;
+    DEP_CHECK_REFUSED(t, with_workload(once), CLIENT_METHOD, INVALID_CLIENT);
+}
+
 int main(void)
 {
     static const struct dep_test_row rows[] = {
@@ -220,6 +317,8 @@ int main(void)
         DEP_ROW(a_banned_user_is_refused),
         DEP_ROW(takes_an_id_jag_once),
         DEP_ROW(D33_bad_id_jags),
+        DEP_ROW(workloads_authenticate_by_rule),
+        DEP_ROW(workload_replay_rules),
     };
     int failed;
 

@@ -347,8 +347,9 @@ struct dep_res dep_admin_clients_create(struct dep_admin *a)
 
     DEP_TRY(check_client_links(a));
     if (!dep_is_ok(dep_json_str(DEP_JSON_GET(a->body, "auth"), &auth)))
-        return dep_admin_refuse(a, "auth is missing: client_secret_basic, client_secret_post or private_key_jwt");
-    if (!dep_str_eq(auth, DEP_STR("private_key_jwt")))
+        return dep_admin_refuse(
+            a, "auth is missing: client_secret_basic, client_secret_post, private_key_jwt or workload_jwt");
+    if (dep_str_eq(auth, DEP_STR("client_secret_basic")) || dep_str_eq(auth, DEP_STR("client_secret_post")))
         secret = new_secret(a, &record);
     dep_buf_init_arena(&generated, a->arena, 1024);
     dep_json_begin(&writer, &generated);
@@ -397,7 +398,7 @@ struct dep_res dep_admin_clients_rotate(struct dep_admin *a)
     struct dep_buf text;
 
     DEP_TRY(dep_admin_find(a, DEP_RECORD_CLIENT, &cell));
-    if (cell->client.auth == DEP_CLIENT_AUTH_PRIVATE_KEY_JWT)
+    if (cell->client.auth != DEP_CLIENT_AUTH_BASIC && cell->client.auth != DEP_CLIENT_AUTH_POST)
         return dep_admin_refuse(a, "this client has keys, not secrets; update its jwks instead");
     if (dep_json_has(a->body, DEP_STR("overlap_s")))
         DEP_TRY(dep_json_int(DEP_JSON_GET(a->body, "overlap_s"), 0, 30 * 86400, &overlap_s));
