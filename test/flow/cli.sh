@@ -389,7 +389,7 @@ done >commands
 printf 'call\nexplain\n' >>commands
 [ "$(wc -l <commands)" -ge 30 ] || bad 'too few commands in the help'
 while read -r noun verb; do
-    grep -qF "*deputy $noun${verb:+ $verb}*" "$root/man/deputy.1.scd" || bad "the manual lacks: deputy $noun $verb"
+    grep -qF "*deputy $noun${verb:+ $verb}*" "$root/man/deputy.1.scd" || bad "the manual lacks: deputy $noun $verb (tools/manual BUILD writes it)"
     deputy "$noun" ${verb:+"$verb"} --help | sed -n 's/^.*[ ,] --\([a-z-]*\)\( .*\)\{0,1\}$/\1/p' | while read -r flag; do
         grep -qF "*--$flag*" "$root/man/deputy.1.scd" || echo "$flag"
     done >lacking
