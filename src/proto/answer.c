@@ -86,6 +86,7 @@ static struct dep_res build_token(struct dep_ctx *c)
         .nbf = c->now,
         .exp = c->now + lifetime_of(c),
         .jkt = c->has_dpop ? c->dpop.jkt : DEP_STR_ABSENT,
+        .may_act = DEP_P(c, MAY_ACT),
         .agent_name = c->agent->name,
         .agent_version = c->agent->agent_version,
         .task_id = DEP_P(c, TASK_ID),

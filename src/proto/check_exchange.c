@@ -4,6 +4,7 @@
  * what we know, and nothing that a caller leaves out shortens it. Two doors:
  *   narrowing:  the token was issued to this very client; audience, scope and lifetime may shrink, the chain stays as it is;
  *   delegation: the token names this client's agent in `aud`; the agent becomes the outermost actor.
+ *   may_act:    the token names this client's agent there: the agent becomes the actor, within the token's own audience.
  * A user's token of a trusted issuer opens the second: whoever the user gave it to acts for the user, within the issuer's ceiling. */
 #include "proto/ctx.h"
 
@@ -26,7 +27,9 @@ struct dep_res dep_check_exchange_types(struct dep_ctx *c)
                     dep_str_eq_c(DEP_P(c, SUBJECT_TOKEN_TYPE), TOKEN_TYPE "jwt");
     if (!c->is_foreign && !dep_str_eq_c(DEP_P(c, SUBJECT_TOKEN_TYPE), ACCESS_TOKEN))
         return DEP_FAIL(EXCHANGE_TOKEN_TYPE);
-    if (!dep_str_is_absent(DEP_P(c, ACTOR_TOKEN_TYPE)) && !dep_str_eq_c(DEP_P(c, ACTOR_TOKEN_TYPE), ACCESS_TOKEN))
+    c->is_actor_jwt = dep_str_eq_c(DEP_P(c, ACTOR_TOKEN_TYPE), TOKEN_TYPE "jwt");
+    if (!dep_str_is_absent(DEP_P(c, ACTOR_TOKEN_TYPE)) && !c->is_actor_jwt &&
+        !dep_str_eq_c(DEP_P(c, ACTOR_TOKEN_TYPE), ACCESS_TOKEN))
         return DEP_FAIL(EXCHANGE_TOKEN_TYPE);
     if (!dep_str_is_absent(DEP_P(c, REQUESTED_TOKEN_TYPE)) &&
         !dep_str_eq_c(DEP_P(c, REQUESTED_TOKEN_TYPE), ACCESS_TOKEN))
@@ -75,7 +78,7 @@ struct dep_res dep_check_load_exchange(struct dep_ctx *c)
         dep_presented_open(c, DEP_P(c, SUBJECT_TOKEN), &c->subject);
     if (c->subject.is_open)
         name_chain(c, &c->subject);
-    if (!dep_str_is_absent(DEP_P(c, ACTOR_TOKEN)))
+    if (!dep_str_is_absent(DEP_P(c, ACTOR_TOKEN)) && !c->is_actor_jwt)
         dep_presented_open(c, DEP_P(c, ACTOR_TOKEN), &c->actor);
     return DEP_OK;
 }
@@ -98,7 +101,8 @@ struct dep_res dep_check_subject_live(struct dep_ctx *c)
 struct dep_res dep_check_subject_owner(struct dep_ctx *c)
 {
     c->is_handed_over = c->is_foreign || dep_token_has_aud(&c->subject.token, c->agent->id);
-    if (c->is_handed_over)
+    c->is_named = !c->is_foreign && dep_str_eq(c->subject.token.may_act, c->agent->id);
+    if (c->is_handed_over || c->is_named)
         return DEP_OK;
     /* Same client, same agent: a client that was given to another agent does not take its old tokens along. */
     if (!dep_str_eq(c->subject.token.client_id, c->client->id) ||
@@ -107,10 +111,57 @@ struct dep_res dep_check_subject_owner(struct dep_ctx *c)
     return DEP_OK;
 }
 
+/* rfc8693#4.4: a token that names its actor is for that one alone, and for whoever presents it already. */
+struct dep_res dep_check_subject_may_act(struct dep_ctx *c)
+{
+    if (c->is_foreign || dep_str_is_absent(c->subject.token.may_act) || c->is_named ||
+        dep_str_eq(dep_token_presenter(&c->subject.token), c->agent->id))
+        return DEP_OK;
+    return DEP_FAIL(EXCHANGE_MAY_ACT);
+}
+
+/* A JWT that the client signed with its registered key, naming its agent: another way to say who acts, used once. */
+static struct dep_res check_actor_jwt(struct dep_ctx *c)
+{
+    static const struct dep_str typs[] = { DEP_STR_INIT("JWT") };
+    const struct dep_jws_rules rules = {
+        .bytes_max = DEP_JWS_BYTES_MAX, .algs = DEP_ALGS_ALL, .typs = typs, .typs_count = 1
+    };
+    int64_t lifetime_s = c->policy->assertion_lifetime_s + c->policy->skew_s;
+    struct dep_str iss = DEP_STR_ABSENT, jti = DEP_STR_ABSENT;
+    const struct dep_json *claims = NULL;
+    const struct dep_jwks_key *key;
+    struct dep_jwt_times times;
+
+    DEP_TRY(dep_jws_parse(c->arena, DEP_P(c, ACTOR_TOKEN), &rules, &c->actor_jws));
+    key = c->client->jwks == NULL ? NULL : dep_jwks_find(c->client->jwks, c->actor_jws.kid, c->actor_jws.alg);
+    if (key == NULL)
+        return DEP_FAIL(JWS_KID);
+    DEP_TRY(dep_jws_verify(c->crypto, &c->actor_jws, key->alg, key->key));
+    DEP_TRY(dep_jwt_claims(c->arena, &c->actor_jws, &claims));
+    DEP_TRY(dep_json_str(DEP_JSON_GET(claims, "iss"), &iss));
+    DEP_TRY(dep_json_str(DEP_JSON_GET(claims, "sub"), &c->actor.token.sub));
+    DEP_TRY(dep_json_str(DEP_JSON_GET(claims, "jti"), &jti));
+    if (!dep_str_eq(iss, c->client->id) || dep_str_is_blank(jti) || jti.len > DEP_JTI_MAX)
+        return DEP_FAIL(EXCHANGE_ACTOR);
+    DEP_TRY(dep_jwt_aud_is(claims, c->policy->issuer));
+    DEP_TRY(dep_jwt_times(claims, c->now, c->policy->skew_s, lifetime_s, true, &times));
+    if (times.exp <= c->now || (c->policy->fence > 0 && times.iat <= c->policy->fence))
+        return DEP_FAIL(JWT_EXPIRED);
+    dep_replay_key(c->crypto, DEP_STR(""), DEP_REPLAY_ACTOR, c->client->id, DEP_STR(""), jti, c->actor_key);
+    c->actor_until = times.exp + c->policy->skew_s;
+    c->actor_is_durable = times.iat > c->now;
+    c->actor.token.exp = times.exp;
+    c->actor.token.client_id = c->client->id;
+    return DEP_OK;
+}
+
 struct dep_res dep_check_actor_token(struct dep_ctx *c)
 {
     if (dep_str_is_absent(DEP_P(c, ACTOR_TOKEN)))
         return DEP_OK;
+    if (c->is_actor_jwt)
+        return check_actor_jwt(c);
     DEP_TRY(dep_presented_verify(c, &c->actor));
     if (!dep_token_has_aud(&c->actor.token, c->policy->issuer))
         return DEP_FAIL(EXCHANGE_ACTOR);
@@ -138,7 +189,8 @@ struct dep_res dep_check_subject_binding(struct dep_ctx *c)
         if (!c->has_dpop)
             return DEP_FAIL(DPOP_REQUIRED);
     }
-    if (!dep_str_is_absent(subject->jkt) && !c->is_handed_over && !dep_str_eq(subject->jkt, c->dpop.jkt))
+    if (!dep_str_is_absent(subject->jkt) && !c->is_handed_over && !c->is_named &&
+        !dep_str_eq(subject->jkt, c->dpop.jkt))
         return DEP_FAIL(DPOP_KEY);
     if (!dep_str_is_absent(actor_jkt) && !dep_str_eq(actor_jkt, c->dpop.jkt))
         return DEP_FAIL(DPOP_KEY);

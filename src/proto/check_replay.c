@@ -48,3 +48,13 @@ struct dep_res dep_check_grant_unused(struct dep_ctx *c)
     remember(c, c->grant_key, c->grant_until, c->grant_is_durable);
     return DEP_OK;
 }
+
+struct dep_res dep_check_actor_unused(struct dep_ctx *c)
+{
+    if (!c->is_actor_jwt)
+        return DEP_OK;
+    if (is_used(c, c->actor_key))
+        return DEP_FAIL(EXCHANGE_ACTOR_REPLAY);
+    remember(c, c->actor_key, c->actor_until, c->actor_is_durable);
+    return DEP_OK;
+}

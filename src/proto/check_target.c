@@ -59,6 +59,10 @@ struct dep_res dep_check_load_targets(struct dep_ctx *c)
     struct dep_str ids[DEP_TARGETS_MAX];
     size_t count = target_ids(c, ids);
 
+    const void *named;
+
+    if (!dep_str_is_absent(DEP_P(c, MAY_ACT)))
+        (void)dep_ctx_fact(c, DEP_FACT_AGENT, DEP_P(c, MAY_ACT), &named);
     c->targets_count = 0;
     for (size_t i = 0; i < count; i++) {
         struct dep_target target = { .kind = DEP_TARGET_RESOURCE, .id = ids[i] };
@@ -136,6 +140,22 @@ struct dep_res dep_check_target_allowed(struct dep_ctx *c)
             break;
         }
     }
+    return DEP_OK;
+}
+
+/* Naming an actor ahead (rfc8693#4.4): the agent may then exchange this token, whose audience stays what it is. */
+struct dep_res dep_check_may_act(struct dep_ctx *c)
+{
+    const struct dep_agent *agent;
+    const void *value = NULL;
+
+    if (dep_str_is_absent(DEP_P(c, MAY_ACT)))
+        return DEP_OK;
+    if (!dep_ctx_peek(c, DEP_FACT_AGENT, DEP_P(c, MAY_ACT), &value) || value == NULL)
+        return DEP_FAIL(MAY_ACT_AGENT);
+    agent = value;
+    if (agent->effective_state != DEP_STATE_ACTIVE || !dep_str_eq(agent->org, c->agent->org) || !is_agent_id(agent->id))
+        return DEP_FAIL(MAY_ACT_AGENT);
     return DEP_OK;
 }
 

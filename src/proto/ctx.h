@@ -75,6 +75,12 @@ struct dep_ctx {
     unsigned char grant_key[DEP_REPLAY_KEY_BYTES];
     int64_t grant_until;
     bool grant_is_durable;
+    bool is_actor_jwt; /* the actor token is signed by the client itself */
+    struct dep_jws actor_jws;
+    unsigned char actor_key[DEP_REPLAY_KEY_BYTES];
+    int64_t actor_until;
+    bool actor_is_durable;
+    bool is_named;       /* may_act of the subject token names our agent: it may act, within the token's own audience */
     bool is_handed_over; /* the subject token names our agent in aud: a delegation, not a narrowing */
     struct dep_target targets[DEP_TARGETS_MAX];
     size_t targets_count;
@@ -137,6 +143,7 @@ DEP_CHECK_ROW(dep_check_scope_syntax);
 DEP_CHECK_ROW(dep_check_load_targets);
 DEP_CHECK_ROW(dep_check_target_known);
 DEP_CHECK_ROW(dep_check_target_allowed);
+DEP_CHECK_ROW(dep_check_may_act);
 DEP_CHECK_ROW(dep_check_scope_ceiling);
 /* check_exchange.c */
 DEP_CHECK_ROW(dep_check_exchange_params);
@@ -145,6 +152,7 @@ DEP_CHECK_ROW(dep_check_load_exchange);
 DEP_CHECK_ROW(dep_check_subject_token);
 DEP_CHECK_ROW(dep_check_subject_live);
 DEP_CHECK_ROW(dep_check_subject_owner);
+DEP_CHECK_ROW(dep_check_subject_may_act);
 DEP_CHECK_ROW(dep_check_actor_token);
 DEP_CHECK_ROW(dep_check_actor_owner);
 DEP_CHECK_ROW(dep_check_chain);
@@ -164,6 +172,7 @@ DEP_CHECK_ROW(dep_check_token_own);
 DEP_CHECK_ROW(dep_check_assertion_unused);
 DEP_CHECK_ROW(dep_check_proof_unused);
 DEP_CHECK_ROW(dep_check_grant_unused);
+DEP_CHECK_ROW(dep_check_actor_unused);
 
 /* foreign.c: shared by exchange, grant and workload authentication. Opening names the issuer and its key as facts; verifying fills in
  * `ret_token` as far as a foreign token can speak for us: who, until when, and for an ID-JAG the scope. */

@@ -237,6 +237,84 @@ DEP_TEST(X20_cycles_and_depth)
     DEP_CHECK(t, depth == DEP_ACT_DEPTH_MAX);
 }
 
+DEP_TEST(X17_may_act)
+{
+    char body[512];
+    struct outcome o;
+    struct dep_str token;
+
+    (void)snprintf(body, sizeof(body), "grant_type=client_credentials&resource=" WORLD_API "&scope=read&may_act=%s",
+                   WORLD_WORKER);
+    o = world_post(&w, DEP_ENDPOINT_TOKEN, ROOT, body, NO_PROOF);
+    DEP_CHECK_ISSUED(t, o);
+    token = o.token;
+    o = world_exchange(&w, WORKER, token, "&scope=read", NO_PROOF);
+    DEP_CHECK_ISSUED(t, o);
+    DEP_CHECK_STR(t, o.decision.token.actors[0], WORLD_WORKER);
+    DEP_CHECK_STR(t, o.decision.token.sub, WORLD_ROOT);
+    DEP_CHECK(t, dep_str_is_absent(o.decision.token.may_act));
+    /* nobody else, and nowhere else */
+    DEP_CHECK_REFUSED(t, world_exchange(&w, ORCHESTRATOR, token, "&scope=read", NO_PROOF), EXCHANGE_SUBJECT_OWNER,
+                      INVALID_REQUEST);
+    DEP_CHECK_REFUSED(t, world_exchange(&w, WORKER, token, "&resource=" WORLD_API2 "&scope=read", NO_PROOF),
+                      TARGET_FORBIDDEN, INVALID_TARGET);
+    /* the one that presents it may still narrow it */
+    DEP_CHECK_ISSUED(t, world_exchange(&w, ROOT, token, "&scope=read", NO_PROOF));
+    /* handed to one agent, naming another: the named one is not the audience, the audience not the named one */
+    (void)snprintf(body, sizeof(body),
+                   "grant_type=client_credentials&audience=" WORLD_ORCHESTRATOR "&scope=read&may_act=%s", WORLD_WORKER);
+    token = world_post(&w, DEP_ENDPOINT_TOKEN, ROOT, body, NO_PROOF).token;
+    DEP_CHECK_REFUSED(t, world_exchange(&w, ORCHESTRATOR, token, "&resource=" WORLD_API, NO_PROOF), EXCHANGE_MAY_ACT,
+                      INVALID_REQUEST);
+    (void)snprintf(body, sizeof(body), "grant_type=client_credentials&resource=" WORLD_API "&may_act=%s",
+                   WORLD_STRANGER);
+    DEP_CHECK_REFUSED(t, world_post(&w, DEP_ENDPOINT_TOKEN, ROOT, body, NO_PROOF), MAY_ACT_AGENT, INVALID_REQUEST);
+}
+
+static struct dep_str actor_jwt(const char *iss, const char *sub, const char *aud, const char *jti, int64_t exp_in)
+{
+    char payload[512];
+
+    (void)snprintf(payload, sizeof(payload),
+                   "{\"iss\":\"%s\",\"sub\":\"%s\",\"aud\":\"%s\",\"jti\":\"%s\",\"iat\":%lld,\"exp\":%lld}", iss, sub,
+                   aud, jti, (long long)WORLD_NOW, (long long)(WORLD_NOW + exp_in));
+    return world_sign_text(&w, w.idp_key, DEP_STR("JWT"), DEP_STR("idp-1"), dep_str_c(payload));
+}
+
+static struct outcome with_actor_jwt(struct dep_str actor)
+{
+    static char more[4096];
+    struct dep_str subject = handed_over("read", NO_PROOF);
+
+    (void)snprintf(more, sizeof(more),
+                   "&resource=" WORLD_API "&actor_token_type=urn:ietf:params:oauth:token-type:jwt&actor_token=%.*s",
+                   DEP_STR_ARG(actor));
+    return world_exchange(&w, ORCHESTRATOR, subject, more, NO_PROOF);
+}
+
+DEP_TEST(X6_a_jwt_as_actor_token)
+{
+    const char *me = w.client_ids[ORCHESTRATOR];
+    struct dep_str good = actor_jwt(me, WORLD_ORCHESTRATOR, WORLD_ISSUER, "a1", 60);
+
+    DEP_CHECK_REFUSED(t, with_actor_jwt(good), JWS_KID, INVALID_REQUEST); /* no key registered */
+    w.clients[ORCHESTRATOR].jwks = w.idp_jwks;
+    DEP_CHECK_ISSUED(t, with_actor_jwt(good));
+    DEP_CHECK_REFUSED(t, with_actor_jwt(good), EXCHANGE_ACTOR_REPLAY, INVALID_REQUEST);
+    DEP_CHECK_REFUSED(t, with_actor_jwt(actor_jwt(me, WORLD_WORKER, WORLD_ISSUER, "a2", 60)), EXCHANGE_ACTOR_OWNER,
+                      INVALID_REQUEST);
+    DEP_CHECK_REFUSED(t, with_actor_jwt(actor_jwt("x", WORLD_ORCHESTRATOR, WORLD_ISSUER, "a3", 60)), EXCHANGE_ACTOR,
+                      INVALID_REQUEST);
+    DEP_CHECK_REFUSED(t, with_actor_jwt(actor_jwt(me, WORLD_ORCHESTRATOR, WORLD_API, "a4", 60)), JWT_AUD,
+                      INVALID_REQUEST);
+    DEP_CHECK_REFUSED(t, with_actor_jwt(actor_jwt(me, WORLD_ORCHESTRATOR, WORLD_ISSUER, "a5", 0)), JWT_EXPIRED,
+                      INVALID_REQUEST);
+    DEP_CHECK_REFUSED(t, with_actor_jwt(actor_jwt(me, WORLD_ORCHESTRATOR, WORLD_ISSUER, "", 60)), EXCHANGE_ACTOR,
+                      INVALID_REQUEST);
+    DEP_CHECK_ISSUED(t, with_actor_jwt(actor_jwt(me, WORLD_ORCHESTRATOR, WORLD_ISSUER, "a6", 60)));
+    w.clients[ORCHESTRATOR].jwks = NULL;
+}
+
 DEP_TEST(D02_lifetime_never_grows)
 {
     struct dep_token token = world_token(&w, ROOT, WORLD_API, "read", NO_PROOF).decision.token;
@@ -391,6 +469,8 @@ int main(void)
         DEP_ROW(D16_actor_tokens),
         DEP_ROW(D28_bound_subjects_stay_bound),
         DEP_ROW(X20_cycles_and_depth),
+        DEP_ROW(X17_may_act),
+        DEP_ROW(X6_a_jwt_as_actor_token),
         DEP_ROW(D02_lifetime_never_grows),
         DEP_ROW(nothing_grows_through_any_chain),
     };

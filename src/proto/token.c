@@ -58,6 +58,14 @@ static struct dep_res read_act(const struct dep_json *act, struct dep_token *tok
     return DEP_OK;
 }
 
+static struct dep_res read_may_act(const struct dep_json *may_act, struct dep_token *token)
+{
+    if (may_act == NULL)
+        return DEP_OK;
+    DEP_TRY(dep_json_str(DEP_JSON_GET(may_act, "sub"), &token->may_act));
+    return dep_str_is_blank(token->may_act) ? DEP_FAIL(JWT_CLAIMS) : DEP_OK;
+}
+
 static struct dep_res read_lineage(const struct dep_json *lineage, struct dep_token *token)
 {
     if (lineage == NULL)
@@ -107,6 +115,7 @@ struct dep_res dep_token_read(const struct dep_json *claims, struct dep_token *r
     DEP_TRY(read_aud(DEP_JSON_GET(claims, "aud"), &token));
     DEP_TRY(read_cnf(DEP_JSON_GET(claims, "cnf"), &token));
     DEP_TRY(read_act(DEP_JSON_GET(claims, "act"), &token));
+    DEP_TRY(read_may_act(DEP_JSON_GET(claims, "may_act"), &token));
     DEP_TRY(read_lineage(DEP_JSON_GET(claims, "lineage"), &token));
     *ret_token = token;
     return DEP_OK;
@@ -180,6 +189,12 @@ void dep_token_write(struct dep_json_writer *writer, const struct dep_token *tok
         dep_json_close(writer, '}');
     }
     write_act(writer, token);
+    if (!dep_str_is_absent(token->may_act)) {
+        dep_json_name(writer, "may_act");
+        dep_json_open(writer, '{');
+        dep_json_member(writer, "sub", token->may_act);
+        dep_json_close(writer, '}');
+    }
     dep_json_member(writer, "agent_name", token->agent_name);
     dep_json_member(writer, "agent_version", token->agent_version);
     dep_json_member(writer, "task_id", token->task_id);

@@ -24,6 +24,7 @@ struct dep_token {
     size_t actors_count;
     struct dep_str lineage[DEP_LINEAGE_MAX]; /* jtis of the tokens this one descends from, nearest first */
     size_t lineage_count;
+    struct dep_str may_act; /* may_act.sub: who may become the actor; absent: nobody else */
     struct dep_str agent_name, agent_version, task_id, parent_task_id, org_id; /* absent when there is none */
 };
 
