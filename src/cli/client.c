@@ -61,8 +61,8 @@ static void add_grants(const struct dep_cli *cli, json_t *body)
     for (size_t i = 0; dep_cli_get_nth(cli, "grant", i) != NULL; i++) {
         const char *grant = dep_cli_get_nth(cli, "grant", i);
 
-        json_array_append_new(
-            grants, strcmp(grant, "client_credentials") == 0 ? json_string(grant) : json_sprintf(GRANT_TYPE, grant));
+        json_array_append_new(grants, strcmp(grant, "client_credentials") == 0 ? json_string(grant)
+                                                                               : json_sprintf(GRANT_TYPE, grant));
     }
     if (json_array_size(grants) > 0)
         json_object_set(body, "grants", grants);

@@ -1,0 +1,5 @@
+// The packages of the lock file, for tests of other folders: they are installed beside this file.
+export * as jose from 'jose';
+export * as mcp from '@modelcontextprotocol/client';
+export * as oauth from 'oauth4webapi';
+export { Provider } from 'oidc-provider';
