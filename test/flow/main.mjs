@@ -150,7 +150,7 @@ suite.row('a restart keeps agents, clients, resources, keys, revocations', async
   await world.CW.revoke(dead);
   const dump = async () => {
     const out = {};
-    for (const name of ['agents', 'clients', 'resources', 'keys', 'revocations']) out[name] = (await daemon.admin('GET', `/${name}`, undefined, { want: 200 })).json.items;
+    for (const name of ['agents', 'clients', 'resources', 'keys', 'revocations']) out[name] = (await daemon.admin('GET', `/${name}`, undefined, { want: 200 })).json.items.map((item) => JSON.stringify(item)).sort();
     return out;
   };
   const before = await dump();
