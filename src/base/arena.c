@@ -15,9 +15,14 @@ struct dep_arena_object {
     _Alignas(16) unsigned char bytes[];
 };
 
-void dep_arena_init(struct dep_arena *arena, void *memory, size_t size)
+void dep_arena_init_zero(struct dep_arena *arena, void *memory, size_t size)
 {
     *arena = (struct dep_arena){ .memory = memory, .size = size };
+}
+
+void dep_arena_init(struct dep_arena *arena, void *memory, size_t size)
+{
+    dep_arena_init_zero(arena, memory, size);
     if (size > 0)
         memset(memory, 0, size);
 }

@@ -24,6 +24,8 @@ struct dep_arena {
 
 /* On the caller's memory, which must be aligned to 16 bytes and outlive the arena. */
 void dep_arena_init(struct dep_arena *arena, void *memory, size_t size);
+/* The same on memory that is zero already (calloc): pages that are never used stay untouched. */
+void dep_arena_init_zero(struct dep_arena *arena, void *memory, size_t size);
 /* Debug mode: own malloc per object, `limit` bytes in all. dep_arena_reset() frees. */
 void dep_arena_init_debug(struct dep_arena *arena, size_t limit);
 void dep_arena_reset(struct dep_arena *arena);

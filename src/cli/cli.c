@@ -46,14 +46,14 @@ int dep_cli_main(int argc, const char *const *argv, FILE *out, FILE *err, bool o
     struct dep_cli cli = {
         .out = out, .err = err, .out_is_terminal = out_is_terminal, .err_is_terminal = err_is_terminal
     };
-    void *memory = NULL;
+    void *memory = calloc(1, ARENA_BYTES); /* only what is used is ever touched */
     int code;
 
-    if (posix_memalign(&memory, 16, ARENA_BYTES) != 0) {
+    if (memory == NULL) {
         fputs("deputy: out of memory\n", err);
         return DEP_EXIT_GENERAL;
     }
-    dep_arena_init(&cli.arena, memory, ARENA_BYTES);
+    dep_arena_init_zero(&cli.arena, memory, ARENA_BYTES);
     code = run(&cli, argc, argv);
     fflush(out); /* results first, then why there are no more */
     if (code != DEP_EXIT_OK)

@@ -151,11 +151,11 @@ static struct dep_res apply(struct dep_guard_feed *feed, struct dep_arena *arena
 
 static struct dep_res hear(struct dep_guard_feed *feed, struct dep_str text, bool *ret_is_news)
 {
-    void *memory = malloc(BODY_ARENA(text.len));
+    void *memory = calloc(1, BODY_ARENA(text.len));
     struct dep_arena arena;
     struct dep_res res;
 
-    dep_arena_init(&arena, memory, memory == NULL ? 0 : BODY_ARENA(text.len));
+    dep_arena_init_zero(&arena, memory, memory == NULL ? 0 : BODY_ARENA(text.len));
     res = apply(feed, &arena, text, ret_is_news);
     free(memory);
     return res;

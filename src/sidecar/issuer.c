@@ -14,8 +14,8 @@ bool dep_issuer_init(struct dep_issuer *issuer, const struct dep_sidecar_config 
     *issuer = (struct dep_issuer){ .config = config };
     issuer->fetcher = dep_fetcher_new(stop_fd);
     issuer->crypto = dep_crypto_new();
-    issuer->memory = malloc(arena_bytes);
-    dep_arena_init(&issuer->arena, issuer->memory, issuer->memory == NULL ? 0 : arena_bytes);
+    issuer->memory = calloc(1, arena_bytes);
+    dep_arena_init_zero(&issuer->arena, issuer->memory, issuer->memory == NULL ? 0 : arena_bytes);
     return issuer->fetcher != NULL && issuer->crypto != NULL && issuer->memory != NULL;
 }
 

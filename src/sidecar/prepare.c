@@ -159,9 +159,9 @@ bool dep_sidecar_worker_init(struct dep_sidecar_worker *worker, size_t tokens_ma
 {
     *worker = (struct dep_sidecar_worker){ .random_at = DEP_WORKER_RANDOM };
     worker->crypto = dep_crypto_new();
-    worker->memory = malloc(DEP_WORKER_ARENA_BYTES);
+    worker->memory = calloc(1, DEP_WORKER_ARENA_BYTES);
     worker->seen = dep_guard_seen_new(tokens_max);
-    dep_arena_init(&worker->arena, worker->memory, worker->memory == NULL ? 0 : DEP_WORKER_ARENA_BYTES);
+    dep_arena_init_zero(&worker->arena, worker->memory, worker->memory == NULL ? 0 : DEP_WORKER_ARENA_BYTES);
     return worker->crypto != NULL && worker->memory != NULL && worker->seen != NULL;
 }
 
