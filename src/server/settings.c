@@ -84,6 +84,8 @@ static bool write_metadata(struct dep_settings *settings)
     dep_json_begin(&writer, &buf);
     dep_json_open(&writer, '{');
     dep_json_member(&writer, "issuer", dep_str_c(issuer));
+    /* rfc8414#2 lets a server without such a grant leave it out; the schema of MCP's SDK does not. Nothing is there: 404. */
+    put_url(&writer, "authorization_endpoint", issuer, "/oauth/authorize");
     put_url(&writer, "token_endpoint", issuer, "/oauth/token");
     put_url(&writer, "jwks_uri", issuer, "/.well-known/jwks.json");
     put_url(&writer, "introspection_endpoint", issuer, "/oauth/introspect");
