@@ -31,17 +31,17 @@ static struct dep_res check_resource(const struct dep_ctx *c, const struct dep_j
     return DEP_OK;
 }
 
-/* What an ID-JAG promises beyond a JWT: it is for this client, short-lived, and used once. */
+/* What a grant promises beyond being signed: it is short-lived, and used once. An ID-JAG names its client besides (identity chaining
+ * leaves that out, but what it names counts). An ID token, which lives long and may lie about, is none. */
 struct dep_res dep_check_grant_profile(struct dep_ctx *c)
 {
-    const struct dep_json *claims = c->foreign.claims;
+    const struct dep_json *claims = c->foreign.claims, *named = DEP_JSON_GET(claims, "client_id");
     struct dep_str client = DEP_STR_ABSENT, jti = DEP_STR_ABSENT;
     struct dep_jwt_times times;
 
-    if (!c->foreign.is_id_jag)
-        return DEP_OK;
-    if (!dep_is_ok(dep_json_str(DEP_JSON_GET(claims, "client_id"), &client)) || !dep_str_eq(client, c->client->id))
-        return DEP_FAIL(GRANT_CLIENT);
+    if (c->foreign.is_id_jag || named != NULL)
+        if (!dep_is_ok(dep_json_str(named, &client)) || !dep_str_eq(client, c->client->id))
+            return DEP_FAIL(GRANT_CLIENT);
     DEP_TRY(dep_jwt_times(claims, c->now, c->policy->skew_s, ID_JAG_LIFETIME_S + c->policy->skew_s, true, &times));
     if (times.exp - times.iat > ID_JAG_LIFETIME_S + c->policy->skew_s)
         return DEP_FAIL(JWT_LIFETIME);

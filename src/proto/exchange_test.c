@@ -328,7 +328,7 @@ DEP_TEST(D02_lifetime_never_grows)
 
 /* ---- properties, over generated chains ---- */
 
-#define CHAINS 20000u
+#define CHAINS 100000u
 #define LINKS_MAX 9u
 
 static uint64_t state = 20261124;

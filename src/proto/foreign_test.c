@@ -204,6 +204,16 @@ DEP_TEST(D33_bad_id_jags)
               foreign("oauth-id-jag+jwt", "https://evil.example", "alice", WORLD_ISSUER, WORLD_NOW + 100, ""),
               "&resource=" WORLD_API),
         JWT_ISS, INVALID_GRANT);
+    /* an ID token is no grant, a chained one of typ JWT is, once */
+    DEP_CHECK_REFUSED(t, grant(ORCHESTRATOR, id_token(""), "&resource=" WORLD_API), JWT_MISSING, INVALID_GRANT);
+    DEP_CHECK_REFUSED(t,
+                      grant(ORCHESTRATOR,
+                            foreign("JWT", WORLD_IDP, "alice", WORLD_ISSUER, WORLD_NOW + 3000, ",\"jti\":\"i\""),
+                            "&resource=" WORLD_API),
+                      JWT_LIFETIME, INVALID_GRANT);
+    DEP_CHECK_ISSUED(t, grant(ORCHESTRATOR, id_token(",\"jti\":\"chained\""), "&resource=" WORLD_API));
+    DEP_CHECK_REFUSED(t, grant(ORCHESTRATOR, id_token(",\"jti\":\"chained\""), "&resource=" WORLD_API), GRANT_REPLAY,
+                      INVALID_GRANT);
     DEP_CHECK_REFUSED(t, grant(ORCHESTRATOR, DEP_STR("a.b.c"), "&resource=" WORLD_API), B64_SYNTAX, INVALID_GRANT);
     DEP_CHECK_REFUSED(t, grant(ORCHESTRATOR, DEP_STR(""), "&resource=" WORLD_API), PARAM_MISSING, INVALID_REQUEST);
     DEP_CHECK_ISSUED(t, grant(ORCHESTRATOR, id_jag(me, "d7", 200, ""), "&resource=" WORLD_API));

@@ -535,13 +535,22 @@ static struct dep_res check_issuer_name(struct dep_admin *a, struct dep_str id)
 struct dep_res dep_admin_issuers_create(struct dep_admin *a)
 {
     struct dep_str id = DEP_STR_ABSENT, text;
+    struct dep_json_writer writer;
+    struct dep_buf generated;
 
+    dep_buf_init_arena(&generated, a->arena, 128);
+    dep_json_begin(&writer, &generated);
+    dep_json_open(&writer, '{');
+    dep_json_member(&writer, "org", DEP_STR("default"));
+    dep_json_member_bool(&writer, "is_enabled", true);
+    dep_json_member_int(&writer, "created", a->now);
+    dep_json_close(&writer, '}');
     if (!dep_is_ok(dep_json_str(DEP_JSON_GET(a->body, "id"), &id)) || dep_str_is_blank(id))
         return dep_admin_refuse(a, "id is missing: the issuer identifier, as it stands in iss");
     if (dep_str_eq(id, a->settings->policy.issuer))
         return dep_admin_refuse(a, "this server does not trust itself as a foreign issuer");
     DEP_TRY(check_issuer_name(a, id));
-    DEP_TRY(create(a, DEP_RECORD_ISSUER, id, DEP_STR("{\"org\":\"default\"}"),
+    DEP_TRY(create(a, DEP_RECORD_ISSUER, id, dep_buf_str(&generated),
                    "id name org uses audiences jwks_uri jwks lifetime_max_s is_single_use ceiling rules", &text));
     a->event = "issuer.created";
     dep_json_put_raw(&a->writer, text);
