@@ -24,6 +24,10 @@ static int64_t lifetime_of(const struct dep_ctx *c)
         if (resource != NULL && resource->token_lifetime_s > 0 && resource->token_lifetime_s < lifetime_s)
             lifetime_s = resource->token_lifetime_s;
     }
+    /* What is handed over may have to be shorter. */
+    if ((c->targets[0].kind == DEP_TARGET_AGENT || !dep_str_is_absent(DEP_P(c, MAY_ACT))) &&
+        c->agent->delegation_lifetime_max_s > 0 && c->agent->delegation_lifetime_max_s < lifetime_s)
+        lifetime_s = c->agent->delegation_lifetime_max_s;
     return lifetime_s;
 }
 

@@ -235,9 +235,15 @@ struct dep_res dep_check_chain_depth(struct dep_ctx *c)
         return DEP_OK; /* narrowing: the chain stays */
     if (subject->actors_count + 1 > DEP_ACT_DEPTH_MAX)
         return DEP_FAIL(EXCHANGE_DEPTH);
-    for (size_t i = 0; i < c->chain_count; i++)
+    /* chain[0] is the presenter; behind chain[i] there will be i + 1 actors with ours. */
+    for (size_t i = 0; i < c->chain_count; i++) {
+        int64_t depth_max = c->chain[i]->delegation_depth_max;
+
         if (dep_str_eq(c->chain[i]->id, c->agent->id))
             return DEP_FAIL(EXCHANGE_CYCLE);
+        if (depth_max > 0 && (int64_t)i + 1 > depth_max)
+            return DEP_FAIL(EXCHANGE_DEPTH);
+    }
     return DEP_OK;
 }
 

@@ -132,6 +132,8 @@ struct dep_res dep_check_target_allowed(struct dep_ctx *c)
             /* Delegation stays in the organisation, and nobody hands over to itself. */
             if (!dep_str_eq(target->agent->org, c->agent->org) || dep_str_eq(target->id, c->agent->id))
                 return DEP_FAIL(TARGET_FORBIDDEN);
+            if (!dep_agent_may_delegate(c->agent, target->id))
+                return DEP_FAIL(TARGET_DELEGATE);
             break;
         case DEP_TARGET_ISSUER:
             /* For actor tokens: the agent speaks for itself, so there is nothing to exchange. */
@@ -156,7 +158,7 @@ struct dep_res dep_check_may_act(struct dep_ctx *c)
     agent = value;
     if (agent->effective_state != DEP_STATE_ACTIVE || !dep_str_eq(agent->org, c->agent->org) || !is_agent_id(agent->id))
         return DEP_FAIL(MAY_ACT_AGENT);
-    return DEP_OK;
+    return dep_agent_may_delegate(c->agent, agent->id) ? DEP_OK : DEP_FAIL(TARGET_DELEGATE);
 }
 
 static bool has_anywhere(const struct dep_agent *agent, struct dep_str word)

@@ -315,6 +315,48 @@ DEP_TEST(X6_a_jwt_as_actor_token)
     w.clients[ORCHESTRATOR].jwks = NULL;
 }
 
+DEP_TEST(D19_the_policy_of_an_edge)
+{
+    struct dep_str only_worker[] = { DEP_STR(WORLD_WORKER) };
+    struct dep_agent *root = &w.agents[ROOT];
+    struct dep_str subject;
+    struct outcome o;
+
+    root->delegates = only_worker;
+    root->delegates_count = 1;
+    root->has_delegates = true;
+    o = world_post(&w, DEP_ENDPOINT_TOKEN, ROOT,
+                   "grant_type=client_credentials&scope=read&audience=" WORLD_ORCHESTRATOR, NO_PROOF);
+    DEP_CHECK_REFUSED(t, o, TARGET_DELEGATE, INVALID_TARGET);
+    o = world_post(&w, DEP_ENDPOINT_TOKEN, ROOT,
+                   "grant_type=client_credentials&scope=read&resource=" WORLD_API "&may_act=" WORLD_ORCHESTRATOR,
+                   NO_PROOF);
+    DEP_CHECK_REFUSED(t, o, TARGET_DELEGATE, INVALID_TARGET);
+    o = world_post(&w, DEP_ENDPOINT_TOKEN, ROOT, "grant_type=client_credentials&scope=read&audience=" WORLD_WORKER,
+                   NO_PROOF);
+    DEP_CHECK_ISSUED(t, o);
+    root->delegates_count = 0; /* an empty list is nobody, not anybody */
+    o = world_post(&w, DEP_ENDPOINT_TOKEN, ROOT, "grant_type=client_credentials&scope=read&audience=" WORLD_WORKER,
+                   NO_PROOF);
+    DEP_CHECK_REFUSED(t, o, TARGET_DELEGATE, INVALID_TARGET);
+    root->has_delegates = false;
+
+    root->delegation_lifetime_max_s = 30;
+    o = world_post(&w, DEP_ENDPOINT_TOKEN, ROOT,
+                   "grant_type=client_credentials&scope=read&audience=" WORLD_ORCHESTRATOR, NO_PROOF);
+    DEP_CHECK(t, o.decision.token.exp == WORLD_NOW + 30);
+    subject = o.token;
+    root->delegation_depth_max = 1; /* one actor may follow the root, no second */
+    o = world_exchange(&w, ORCHESTRATOR, subject, "&audience=" WORLD_WORKER "&scope=read", NO_PROOF);
+    DEP_CHECK_ISSUED(t, o);
+    DEP_CHECK_REFUSED(t, world_exchange(&w, WORKER, o.token, "&resource=" WORLD_API, NO_PROOF), EXCHANGE_DEPTH,
+                      INVALID_REQUEST);
+    root->delegation_depth_max = 2;
+    o = world_exchange(&w, ORCHESTRATOR, subject, "&audience=" WORLD_WORKER "&scope=read", NO_PROOF);
+    DEP_CHECK_ISSUED(t, world_exchange(&w, WORKER, o.token, "&resource=" WORLD_API, NO_PROOF));
+    root->delegation_depth_max = root->delegation_lifetime_max_s = 0;
+}
+
 DEP_TEST(D02_lifetime_never_grows)
 {
     struct dep_token token = world_token(&w, ROOT, WORLD_API, "read", NO_PROOF).decision.token;
@@ -471,6 +513,7 @@ int main(void)
         DEP_ROW(X20_cycles_and_depth),
         DEP_ROW(X17_may_act),
         DEP_ROW(X6_a_jwt_as_actor_token),
+        DEP_ROW(D19_the_policy_of_an_edge),
         DEP_ROW(D02_lifetime_never_grows),
         DEP_ROW(nothing_grows_through_any_chain),
     };

@@ -181,13 +181,38 @@ static struct dep_res read_agent_id(struct dep_str id)
     return DEP_OK;
 }
 
+/* {"to":[agents], "depth_max":n, "lifetime_max_s":n}, each of them optional. */
+static struct dep_res read_delegation(struct dep_arena *arena, const struct dep_json *json, struct dep_agent *agent)
+{
+    const struct dep_json *to = DEP_JSON_GET(json, "to");
+
+    if (json == NULL || json->type == DEP_JSON_NULL)
+        return DEP_OK;
+    DEP_TRY(dep_record_only(json, "to depth_max lifetime_max_s"));
+    DEP_TRY(NUMBER("depth_max", &agent->delegation_depth_max));
+    DEP_TRY(NUMBER("lifetime_max_s", &agent->delegation_lifetime_max_s));
+    if (to == NULL)
+        return DEP_OK;
+    if (to->type != DEP_JSON_ARRAY || to->count > 256)
+        return DEP_FAIL(ADMIN_INPUT);
+    agent->has_delegates = true;
+    agent->delegates = DEP_NEW_ARRAY(arena, to->count, struct dep_str);
+    if (agent->delegates == NULL)
+        return DEP_FAIL(ARENA_FULL);
+    for (const struct dep_json *item = to->child; item != NULL; item = item->next) {
+        DEP_TRY(dep_json_str(item, &agent->delegates[agent->delegates_count]));
+        DEP_TRY(read_agent_id(agent->delegates[agent->delegates_count++]));
+    }
+    return DEP_OK;
+}
+
 struct dep_res dep_agent_read(struct dep_arena *arena, const struct dep_json *json, struct dep_agent *ret_agent)
 {
     struct dep_agent agent = { 0 };
     struct dep_str state = DEP_STR_ABSENT;
     size_t index = 0;
 
-    DEP_TRY(dep_record_only(json, "id name owner org agent_version purpose parent state created ceiling"));
+    DEP_TRY(dep_record_only(json, "id name owner org agent_version purpose parent state created ceiling delegation"));
     DEP_TRY(TEXT("id", true, &agent.id));
     DEP_TRY(read_agent_id(agent.id));
     DEP_TRY(TEXT("name", true, &agent.name));
@@ -206,6 +231,7 @@ struct dep_res dep_agent_read(struct dep_arena *arena, const struct dep_json *js
     agent.state = agent.effective_state = (enum dep_state)index;
     DEP_TRY(NUMBER("created", &agent.created));
     DEP_TRY(dep_record_ceiling(arena, DEP_JSON_GET(json, "ceiling"), &agent.ceiling, &agent.ceiling_count));
+    DEP_TRY(read_delegation(arena, DEP_JSON_GET(json, "delegation"), &agent));
     *ret_agent = agent;
     return DEP_OK;
 }
@@ -398,6 +424,21 @@ void dep_record_write_ceiling(struct dep_json_writer *writer, const struct dep_r
     dep_json_close(writer, ']');
 }
 
+static void write_delegation(struct dep_json_writer *writer, const struct dep_agent *agent)
+{
+    if (!agent->has_delegates && agent->delegation_depth_max == 0 && agent->delegation_lifetime_max_s == 0)
+        return;
+    dep_json_name(writer, "delegation");
+    dep_json_open(writer, '{');
+    if (agent->has_delegates)
+        dep_record_write_scopes(writer, "to", agent->delegates, agent->delegates_count);
+    if (agent->delegation_depth_max > 0)
+        dep_json_member_int(writer, "depth_max", agent->delegation_depth_max);
+    if (agent->delegation_lifetime_max_s > 0)
+        dep_json_member_int(writer, "lifetime_max_s", agent->delegation_lifetime_max_s);
+    dep_json_close(writer, '}');
+}
+
 void dep_agent_write(struct dep_json_writer *writer, const struct dep_agent *agent)
 {
     dep_json_open(writer, '{');
@@ -411,6 +452,7 @@ void dep_agent_write(struct dep_json_writer *writer, const struct dep_agent *age
     dep_json_member(writer, "state", dep_str_c(dep_state_name(agent->state)));
     dep_json_member_int(writer, "created", agent->created);
     dep_record_write_ceiling(writer, agent->ceiling, agent->ceiling_count);
+    write_delegation(writer, agent);
     dep_json_close(writer, '}');
 }
 
@@ -508,6 +550,16 @@ bool dep_right_has(const struct dep_right *right, struct dep_str scope)
 {
     for (size_t i = 0; i < right->scopes_count; i++)
         if (dep_str_eq(right->scopes[i], scope))
+            return true;
+    return false;
+}
+
+bool dep_agent_may_delegate(const struct dep_agent *agent, struct dep_str other)
+{
+    if (!agent->has_delegates)
+        return true;
+    for (size_t i = 0; i < agent->delegates_count; i++)
+        if (dep_str_eq(agent->delegates[i], other))
             return true;
     return false;
 }

@@ -212,7 +212,7 @@ struct dep_res dep_admin_agents_create(struct dep_admin *a)
     dep_json_member_int(&writer, "created", a->now);
     dep_json_close(&writer, '}');
     DEP_TRY(create(a, DEP_RECORD_AGENT, id, dep_buf_str(&generated),
-                   "name owner org agent_version purpose parent ceiling", &text));
+                   "name owner org agent_version purpose parent ceiling delegation", &text));
     DEP_TRY(check_agent_text(a, text));
     a->event = "agent.created";
     dep_json_put_raw(&a->writer, text);
@@ -223,7 +223,7 @@ struct dep_res dep_admin_agents_update(struct dep_admin *a)
 {
     struct dep_str text;
 
-    DEP_TRY(update(a, DEP_RECORD_AGENT, "name owner agent_version purpose ceiling", &text));
+    DEP_TRY(update(a, DEP_RECORD_AGENT, "name owner agent_version purpose ceiling delegation", &text));
     DEP_TRY(check_agent_text(a, text));
     a->event = "agent.updated";
     dep_json_put_raw(&a->writer, text);
