@@ -29,6 +29,8 @@ struct flow {
     bool is_parked_before;     /* it has waited once; now it takes what there is */
     uint64_t feed_floor;       /* the feed's version when the snapshot was taken, or an earlier one */
     unsigned char random[DEP_RANDOM_LEN];
+    unsigned char used[DEP_EFFECTS_MAX][DEP_REPLAY_KEY_BYTES]; /* what this very request used up in an earlier round */
+    size_t used_count;
 };
 
 static void reply(struct dep_net_exchange *exchange, const struct dep_wire_answer *answer)
@@ -188,6 +190,18 @@ static void load_needs(struct flow *flow)
 
 /* ---- decide ---- */
 
+/* A decision that is taken again must not find its own assertion used: the fault would be blamed on the wrong one. */
+static struct dep_res use_up(struct flow *flow, const struct dep_effect *effect)
+{
+    for (size_t i = 0; i < flow->used_count; i++)
+        if (memcmp(flow->used[i], effect->key, DEP_REPLAY_KEY_BYTES) == 0)
+            return DEP_OK;
+    DEP_TRY(dep_replay_insert(flow->server->replay, effect->key, effect->expires, flow->now));
+    if (flow->used_count < DEP_EFFECTS_MAX)
+        memcpy(flow->used[flow->used_count++], effect->key, DEP_REPLAY_KEY_BYTES);
+    return DEP_OK;
+}
+
 /* Carries out what must hold before the answer stands. False: a fact was stale, decide again. */
 static bool settle(struct flow *flow, struct dep_res *ret_res)
 {
@@ -201,7 +215,7 @@ static bool settle(struct flow *flow, struct dep_res *ret_res)
             dep_limiter_count(flow->server->limiter, effect->id, flow->request.peer, flow->now);
         if (effect->kind != DEP_EFFECT_REMEMBER)
             continue;
-        res = dep_replay_insert(flow->server->replay, effect->key, effect->expires, flow->now);
+        res = use_up(flow, effect);
         if (dep_is_ok(res))
             continue;
         if (res.err != DEP_ERR_REPLAY_SEEN) {
