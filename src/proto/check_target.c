@@ -25,12 +25,16 @@ struct dep_res dep_check_target_syntax(struct dep_ctx *c)
             if (dep_str_eq(c->targets_asked[k], c->targets_asked[i]))
                 return DEP_FAIL(TARGET_SYNTAX);
     }
+    c->is_target_good = true;
     return DEP_OK;
 }
 
 struct dep_res dep_check_scope_syntax(struct dep_ctx *c)
 {
-    return dep_str_is_absent(DEP_P(c, SCOPE)) ? DEP_OK : dep_scope_check(DEP_P(c, SCOPE));
+    if (!dep_str_is_absent(DEP_P(c, SCOPE)))
+        DEP_TRY(dep_scope_check(DEP_P(c, SCOPE)));
+    c->is_scope_good = true;
+    return DEP_OK;
 }
 
 /* What the request is for: what it names, or what is implied: for a narrowing the subject token's audience, as it claims (what is

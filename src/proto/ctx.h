@@ -51,7 +51,8 @@ struct dep_ctx {
     struct dep_str param[DEP_PARAMS];                  /* absent: not sent, or empty */
     struct dep_str targets_asked[2 * DEP_TARGETS_MAX]; /* resource and audience, as sent */
     size_t targets_asked_count;
-    struct dep_str dpop_header; /* absent: none */
+    bool is_scope_good, is_target_good; /* well-formed: fit to be recorded */
+    struct dep_str dpop_header;         /* absent: none */
 
     /* client */
     enum dep_client_auth method;

@@ -269,9 +269,10 @@ static void fill_record(struct dep_ctx *c)
     record->method = c->request->method;
     record->path = c->request->path;
     record->peer = c->request->peer;
-    record->asked_scope = DEP_P(c, SCOPE);
+    if (c->is_scope_good)
+        record->asked_scope = DEP_P(c, SCOPE);
     record->asked_targets = c->targets_asked;
-    record->asked_targets_count = c->targets_asked_count;
+    record->asked_targets_count = c->is_target_good ? c->targets_asked_count : 0;
     if (decision->has_token)
         record->token = &decision->token;
     else if (c->subject.token.exp > 0)

@@ -123,6 +123,17 @@ static bool covers(const struct dep_revocations *set, enum dep_revoked_kind kind
     return slot->id != NULL && (kind == DEP_REVOKED_JTI || iat <= slot->before);
 }
 
+/* "user:<issuer's name>:" of "user:<issuer's name>:<sub>": an entry for it covers all users of the issuer. Absent for agents. */
+static struct dep_str issuer_prefix(struct dep_str sub)
+{
+    size_t name_len;
+
+    if (!dep_str_starts(sub, DEP_STR("user:")))
+        return DEP_STR_ABSENT;
+    name_len = dep_str_find(dep_str_sub(sub, 5, sub.len), ':');
+    return dep_str_sub(sub, 0, 5 + name_len + 1);
+}
+
 bool dep_revocations_cover(const struct dep_revocations *set, const struct dep_token *token)
 {
     if (set->count == 0)
@@ -135,6 +146,7 @@ bool dep_revocations_cover(const struct dep_revocations *set, const struct dep_t
             return true;
     return covers(set, DEP_REVOKED_JTI, token->jti, token->iat) ||
            covers(set, DEP_REVOKED_AGENT, token->sub, token->iat) ||
+           covers(set, DEP_REVOKED_AGENT, issuer_prefix(token->sub), token->iat) ||
            covers(set, DEP_REVOKED_CLIENT, token->client_id, token->iat) ||
            covers(set, DEP_REVOKED_ORG, token->org_id, token->iat) ||
            covers(set, DEP_REVOKED_TASK, token->task_id, token->iat) ||

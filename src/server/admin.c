@@ -3,6 +3,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -70,11 +71,34 @@ struct dep_res dep_admin_refuse(struct dep_admin *a, const char *format, ...)
 void dep_admin_change(struct dep_admin *a, enum dep_change_op op, enum dep_record_kind kind, struct dep_str id,
                       int64_t version, struct dep_str body)
 {
-    DEP_ASSERT(a->changes_count < DEP_ADMIN_CHANGES_MAX);
+    DEP_ASSERT(a->changes_count < a->changes_max);
     a->changes[a->changes_count++] = (struct dep_change){
         .op = op,
         .record = { .kind = kind, .id = id, .version = version, .body = body },
     };
+}
+
+/* An entry's texts: id and body, each in its escaped form. */
+#define REVOCATION_BYTES 1024u
+
+struct dep_res dep_admin_reserve(struct dep_admin *a, size_t count)
+{
+    size_t max = a->changes_count + count + DEP_ADMIN_CHANGES_MAX, bytes = count * REVOCATION_BYTES;
+    struct dep_change *changes = calloc(max, sizeof(*changes));
+
+    free(a->changes_memory);
+    a->changes_memory = aligned_alloc(16, bytes > 0 ? bytes : 16);
+    if (changes == NULL || a->changes_memory == NULL) {
+        free(changes);
+        return DEP_FAIL(OVERLOADED);
+    }
+    dep_arena_init(&a->changes_arena, a->changes_memory, bytes);
+    for (size_t i = 0; i < a->changes_count; i++)
+        changes[i] = a->changes[i];
+    free(a->changes);
+    a->changes = changes;
+    a->changes_max = max;
+    return DEP_OK;
 }
 
 struct dep_res dep_admin_revoke(struct dep_admin *a, enum dep_revoked_kind kind, struct dep_str id)
@@ -82,10 +106,10 @@ struct dep_res dep_admin_revoke(struct dep_admin *a, enum dep_revoked_kind kind,
     /* Two seconds ahead: what is being issued while this commits is covered too. */
     int64_t before = a->now + 2;
     const struct dep_revocation entry = { kind, id, before, before + 3600 };
+    struct dep_arena *arena = a->changes_memory != NULL ? &a->changes_arena : a->arena;
 
-    if (a->changes_count == DEP_ADMIN_CHANGES_MAX)
-        return dep_admin_refuse(a, "too many agents below this one for one step; ban its children first");
-    return dep_revocation_change(a->arena, &entry, &a->changes[a->changes_count++]);
+    DEP_ASSERT(a->changes_count < a->changes_max);
+    return dep_revocation_change(arena, &entry, &a->changes[a->changes_count++]);
 }
 
 struct dep_res dep_admin_find(struct dep_admin *a, enum dep_record_kind kind, const struct dep_cell **ret_cell)
@@ -202,7 +226,8 @@ static struct dep_res run_route(struct dep_admin *a)
     DEP_TRY(find_route(a, &run));
     DEP_TRY(read_body(a));
     dep_buf_init_arena(&a->out, a->arena, OUT_BYTES_MAX);
-    a->changes = DEP_NEW_ARRAY(a->arena, DEP_ADMIN_CHANGES_MAX, struct dep_change);
+    a->changes = calloc(DEP_ADMIN_CHANGES_MAX, sizeof(*a->changes));
+    a->changes_max = DEP_ADMIN_CHANGES_MAX;
     if (a->changes == NULL || a->out.has_failed)
         return DEP_FAIL(ARENA_FULL);
     dep_json_begin(&a->writer, &a->out);
@@ -334,6 +359,8 @@ void dep_server_handle_admin(void *context, struct dep_net_exchange *exchange)
     a.decision_id = dep_buf_str(&id);
     (void)snprintf(a.principal, sizeof(a.principal), "uid:%lld", (long long)exchange->peer_uid);
     finish(&a, run_route(&a));
+    free(a.changes);
+    free(a.changes_memory);
     dep_snapshot_unref(a.snapshot);
     dep_settings_unref(settings);
     dep_arena_reset(a.arena);

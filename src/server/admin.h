@@ -5,7 +5,7 @@
 #include "proto/wire.h"
 #include "server/server.h"
 
-#define DEP_ADMIN_CHANGES_MAX 512u
+#define DEP_ADMIN_CHANGES_MAX 64u /* of one request, unless it reserves more */
 
 /* One admin request on its way. A route reads what it needs and fills in status, body, changes and event; the engine records and
  * answers. */
@@ -26,8 +26,10 @@ struct dep_admin {
     struct dep_buf out;            /* the answer's body */
     struct dep_json_writer writer; /* on `out` */
     const char *content_type;
-    struct dep_change *changes; /* room for DEP_ADMIN_CHANGES_MAX */
-    size_t changes_count;
+    struct dep_change *changes; /* the heap's */
+    size_t changes_count, changes_max;
+    struct dep_arena changes_arena; /* texts of many revocations: a family may be large */
+    void *changes_memory;
     const char *event; /* "agent.created"; NULL: nothing to record */
     struct dep_str target;
     char detail[200]; /* refusals: for the caller */
@@ -38,6 +40,8 @@ typedef struct dep_res dep_admin_route(struct dep_admin *a);
 /* A change of the record with this body, by its present version, or a new one. */
 void dep_admin_change(struct dep_admin *a, enum dep_change_op op, enum dep_record_kind kind, struct dep_str id,
                       int64_t version, struct dep_str body);
+/* Room for this many revocations more, and for their texts. */
+DEP_MUST struct dep_res dep_admin_reserve(struct dep_admin *a, size_t count);
 /* Appends the revocation to the changes. */
 DEP_MUST struct dep_res dep_admin_revoke(struct dep_admin *a, enum dep_revoked_kind kind, struct dep_str id);
 /* DEP_ERR_ADMIN_INPUT with a sentence for the caller. */

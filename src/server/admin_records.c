@@ -152,15 +152,34 @@ struct dep_res dep_admin_agents_get(struct dep_admin *a)
     return DEP_OK;
 }
 
+static unsigned ancestors_of(const struct dep_admin *a, struct dep_str parent)
+{
+    unsigned count = 0;
+
+    while (!dep_str_is_absent(parent) && count <= DEP_ANCESTORS_MAX) {
+        const struct dep_cell *above = dep_snapshot_find(a->snapshot, DEP_RECORD_AGENT, parent);
+
+        count++;
+        parent = above == NULL ? DEP_STR_ABSENT : above->agent.parent;
+    }
+    return count;
+}
+
 /* Rights name resources and scopes that exist, and a sub-agent's stay within its parent's. */
 static struct dep_res check_ceiling(struct dep_admin *a, const struct dep_agent *agent)
 {
     const struct dep_cell *parent = NULL;
 
     if (!dep_str_is_absent(agent->parent)) {
+        struct dep_agent above;
+
         parent = dep_snapshot_find(a->snapshot, DEP_RECORD_AGENT, agent->parent);
-        if (parent == NULL || dep_snapshot_agent(a->snapshot, parent).effective_state == DEP_STATE_BANNED)
+        if (parent != NULL)
+            DEP_TRY(dep_snapshot_agent(a->snapshot, parent, a->arena, &above));
+        if (parent == NULL || above.effective_state == DEP_STATE_BANNED)
             return dep_admin_refuse(a, "no such parent, or it is banned");
+        if (ancestors_of(a, agent->parent) > DEP_ANCESTORS_MAX)
+            return dep_admin_refuse(a, "too deep: an agent has at most %u agents above it", DEP_ANCESTORS_MAX);
         if (!dep_str_eq(parent->agent.org, agent->org))
             return dep_admin_refuse(a, "a sub-agent belongs to its parent's organisation");
     }
@@ -557,6 +576,22 @@ struct dep_res dep_admin_issuers_create(struct dep_admin *a)
     return DEP_OK;
 }
 
+/* All users of an issuer that is switched off: an entry for "user:<name>:" covers them. */
+static struct dep_res revoke_users(struct dep_admin *a)
+{
+    const struct dep_cell *cell = dep_snapshot_find(a->snapshot, DEP_RECORD_ISSUER, a->target);
+    bool is_enabled = true, is_deleted = dep_str_eq(a->exchange->method, DEP_STR("DELETE"));
+    struct dep_buf id;
+
+    if (!is_deleted && (!dep_is_ok(dep_json_bool(DEP_JSON_GET(a->body, "is_enabled"), &is_enabled)) || is_enabled))
+        return DEP_OK;
+    dep_buf_init_arena(&id, a->arena, 128);
+    dep_buf_put_c(&id, "user:");
+    dep_buf_put(&id, cell->issuer.name);
+    dep_buf_put_char(&id, ':');
+    return id.has_failed ? DEP_FAIL(ARENA_FULL) : dep_admin_revoke(a, DEP_REVOKED_AGENT, dep_buf_str(&id));
+}
+
 struct dep_res dep_admin_issuers_update(struct dep_admin *a)
 {
     struct dep_str text;
@@ -564,6 +599,7 @@ struct dep_res dep_admin_issuers_update(struct dep_admin *a)
     /* Neither name nor organisation: principals that exist would become others. */
     DEP_TRY(update(a, DEP_RECORD_ISSUER,
                    "uses audiences jwks_uri jwks lifetime_max_s is_single_use is_enabled ceiling rules", &text));
+    DEP_TRY(revoke_users(a));
     a->event = "issuer.updated";
     dep_json_put_raw(&a->writer, text);
     return DEP_OK;
@@ -575,8 +611,9 @@ struct dep_res dep_admin_issuers_delete(struct dep_admin *a)
 
     DEP_TRY(dep_admin_find(a, DEP_RECORD_ISSUER, &cell));
     dep_admin_change(a, DEP_CHANGE_REMOVE, DEP_RECORD_ISSUER, cell->id, cell->version, DEP_STR(""));
-    a->event = "issuer.deleted";
     a->target = cell->id;
+    DEP_TRY(revoke_users(a));
+    a->event = "issuer.deleted";
     dep_json_put_raw(&a->writer, DEP_STR("{}"));
     return DEP_OK;
 }

@@ -8,6 +8,7 @@
 struct subtree {
     struct dep_admin *a;
     struct dep_str root;
+    size_t count;
     struct dep_res res;
 };
 
@@ -15,7 +16,7 @@ static bool is_below(const struct dep_snapshot *snapshot, const struct dep_cell 
 {
     unsigned steps = 0;
 
-    while (cell != NULL && ++steps < 32) {
+    while (cell != NULL && ++steps <= DEP_ANCESTORS_MAX + 2) {
         if (dep_str_eq(cell->id, root))
             return true;
         if (dep_str_is_absent(cell->agent.parent))
@@ -23,6 +24,14 @@ static bool is_below(const struct dep_snapshot *snapshot, const struct dep_cell 
         cell = dep_snapshot_find(snapshot, DEP_RECORD_AGENT, cell->agent.parent);
     }
     return false;
+}
+
+static bool count_below(void *context, const struct dep_cell *cell)
+{
+    struct subtree *subtree = context;
+
+    subtree->count += is_below(subtree->a->snapshot, cell, subtree->root);
+    return true;
 }
 
 static bool revoke_below(void *context, const struct dep_cell *cell)
@@ -56,6 +65,8 @@ static struct dep_res set_state(struct dep_admin *a, enum dep_state state, const
     dep_admin_change(a, DEP_CHANGE_REPLACE, DEP_RECORD_AGENT, cell->id, cell->version, dep_buf_str(&text));
     if (state != DEP_STATE_ACTIVE) {
         subtree.root = cell->id;
+        dep_snapshot_walk(a->snapshot, DEP_RECORD_AGENT, count_below, &subtree);
+        DEP_TRY(dep_admin_reserve(a, subtree.count));
         dep_snapshot_walk(a->snapshot, DEP_RECORD_AGENT, revoke_below, &subtree);
         DEP_TRY(subtree.res);
     }
@@ -105,7 +116,7 @@ static struct dep_res add_key(struct dep_admin *a, enum dep_alg alg, enum dep_ke
 {
     struct dep_change *change;
 
-    if (a->changes_count == DEP_ADMIN_CHANGES_MAX)
+    if (a->changes_count == a->changes_max)
         return DEP_FAIL(ARENA_FULL);
     change = &a->changes[a->changes_count];
     DEP_TRY(dep_signing_key_change(a->arena, a->crypto, dep_server_unseal_key(a->server), alg, state, a->now, change));
@@ -114,9 +125,25 @@ static struct dep_res add_key(struct dep_admin *a, enum dep_alg alg, enum dep_ke
     return DEP_OK;
 }
 
+#define KEYS_MAX 16u
+
+struct live {
+    struct dep_admin *a;
+    size_t count;
+};
+
+static bool count_live(void *context, const struct dep_cell *cell)
+{
+    struct live *live = context;
+
+    live->count += dep_key_verifies(&cell->key, live->a->now, live->a->server->key_grace_s);
+    return true;
+}
+
 struct dep_res dep_admin_keys_prepare(struct dep_admin *a)
 {
     struct dep_str name = DEP_STR("ES256"), kid;
+    struct live live = { .a = a };
     enum dep_alg alg;
 
     if (dep_json_has(a->body, DEP_STR("alg")))
@@ -124,6 +151,10 @@ struct dep_res dep_admin_keys_prepare(struct dep_admin *a)
     alg = dep_alg_by_name(name);
     if (alg == DEP_ALG_NONE)
         return dep_admin_refuse(a, "alg may be ES256, EdDSA, RS256 or PS256");
+    /* The JWK Set has a bound, and so has the patience of those who read it. */
+    dep_snapshot_walk(a->snapshot, DEP_RECORD_KEY, count_live, &live);
+    if (live.count >= KEYS_MAX)
+        return dep_admin_refuse(a, "there are %u keys already; retire or taint some first", KEYS_MAX);
     DEP_TRY(add_key(a, alg, DEP_KEY_PREPARED, &kid));
     a->status = 201;
     a->event = "key.prepared";
@@ -144,12 +175,14 @@ static struct dep_res change_key(struct dep_admin *a, const struct dep_cell *cel
     struct dep_buf text;
 
     key.state = state;
-    if (state != DEP_KEY_ACTIVE && key.retired == 0)
+    if (state == DEP_KEY_ACTIVE)
+        key.retired = 0;
+    else if (cell->key.state == DEP_KEY_ACTIVE || key.retired == 0)
         key.retired = a->now;
     dep_buf_init_arena(&text, a->arena, key.der.len + 1024);
     dep_json_begin(&writer, &text);
     dep_key_write(&writer, &key, true);
-    if (text.has_failed || a->changes_count == DEP_ADMIN_CHANGES_MAX)
+    if (text.has_failed || a->changes_count == a->changes_max)
         return DEP_FAIL(ARENA_FULL);
     dep_admin_change(a, DEP_CHANGE_REPLACE, DEP_RECORD_KEY, cell->id, cell->version, dep_buf_str(&text));
     return DEP_OK;
@@ -236,6 +269,15 @@ struct dep_res dep_admin_revocations_list(struct dep_admin *a)
     return DEP_OK;
 }
 
+/* Printable, and short enough that every guard can read it. */
+static bool is_revocable(struct dep_str id)
+{
+    for (size_t i = 0; i < id.len; i++)
+        if (id.ptr[i] <= 0x20 || id.ptr[i] >= 0x7F || id.ptr[i] == '"' || id.ptr[i] == '\\')
+            return false;
+    return id.len > 0 && id.len <= 200;
+}
+
 struct dep_res dep_admin_revocations_create(struct dep_admin *a)
 {
     struct dep_str kind_name = DEP_STR_ABSENT, id = DEP_STR_ABSENT;
@@ -243,16 +285,19 @@ struct dep_res dep_admin_revocations_create(struct dep_admin *a)
 
     if (!dep_is_ok(dep_json_str(DEP_JSON_GET(a->body, "kind"), &kind_name)) ||
         !dep_revoked_kind_by_name(kind_name, &kind))
-        return dep_admin_refuse(a, "kind is missing or unknown: agent, client, org, task, grant or jti");
+        return dep_admin_refuse(a, "kind is missing or unknown: agent, client, org, task or jti");
+    if (kind == DEP_REVOKED_GRANT)
+        return dep_admin_refuse(
+            a, "there are no grants yet that could be revoked; revoke by agent, client, org, task or jti");
     /* Blank is never "any" (attack case H14). */
-    if (!dep_is_ok(dep_json_str(DEP_JSON_GET(a->body, "id"), &id)) || dep_str_is_blank(dep_str_trim(id)) ||
-        id.len > 512)
+    if (!dep_is_ok(dep_json_str(DEP_JSON_GET(a->body, "id"), &id)) || !is_revocable(id))
         return dep_admin_refuse(a, "id is missing or blank: what exactly is to be revoked");
     for (const struct dep_json *m = a->body->child; m != NULL; m = m->next)
         if (!dep_str_eq(m->name, DEP_STR("kind")) && !dep_str_eq(m->name, DEP_STR("id")))
             return dep_admin_refuse(a, "unknown member; allowed here: kind id");
     /* A kill switch with a typo must not look as if it had worked. */
-    if ((kind == DEP_REVOKED_AGENT && dep_snapshot_find(a->snapshot, DEP_RECORD_AGENT, id) == NULL) ||
+    if ((kind == DEP_REVOKED_AGENT && !dep_str_starts(id, DEP_STR("user:")) &&
+         dep_snapshot_find(a->snapshot, DEP_RECORD_AGENT, id) == NULL) ||
         (kind == DEP_REVOKED_CLIENT && dep_snapshot_find(a->snapshot, DEP_RECORD_CLIENT, id) == NULL))
         return DEP_FAIL(STORE_MISSING);
     DEP_TRY(dep_admin_revoke(a, kind, id));

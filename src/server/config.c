@@ -160,12 +160,13 @@ static void tell(char *message, const char *path, const struct log *log, const c
         (void)snprintf(message, DEP_CONFIG_MESSAGE_MAX, "%s: %s", path, log->first[0] != '\0' ? log->first : fault);
 }
 
-static void set_standard(struct dep_config *config, bool is_from_file)
+/* A 0 that stands in the file is not left out: it stays, and is out of range. `path` is NULL without a file. */
+static void set_standard(struct dep_config *config, const char *path)
 {
     for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
         int64_t *value = (int64_t *)(void *)((char *)config + numbers[i].offset);
 
-        if (!is_from_file || *value == 0)
+        if (path == NULL || (*value == 0 && line_of(path, numbers[i].key, 0) == 0))
             *value = numbers[i].standard;
     }
 }
@@ -247,7 +248,7 @@ struct dep_res dep_config_load(const char *path, struct dep_config **ret_config,
         tell(message, path, &log, "the file is empty");
         return DEP_FAIL(CONFIG_SYNTAX);
     }
-    set_standard(config, true);
+    set_standard(config, path);
     res = fill_texts(config) ? check(path, config, message) : DEP_FAIL(ARENA_FULL);
     if (!dep_is_ok(res)) {
         dep_config_free(config);
@@ -263,7 +264,7 @@ struct dep_res dep_config_dev(struct dep_config **ret_config)
 
     if (config == NULL)
         return DEP_FAIL(ARENA_FULL);
-    set_standard(config, false);
+    set_standard(config, NULL);
     config->issuer = strdup("http://127.0.0.1:8693");
     config->data_dir = strdup("./deputy-data");
     if (config->issuer == NULL || config->data_dir == NULL || !fill_texts(config)) {

@@ -7,7 +7,13 @@
 #include <time.h>
 
 #define DELTAS_MAX 65536u
-#define ENTRY_BYTES_MAX 512u
+
+/* Room for an entry, each byte of its id escaped, and for what stands around the entries. */
+static size_t entry_bytes(const struct dep_revocation *entry)
+{
+    return 6 * entry->id.len + 160;
+}
+#define FRAME_BYTES 256u
 
 struct delta {
     struct dep_revocation entry; /* id on the heap */
@@ -116,11 +122,14 @@ static void send(struct dep_net_exchange *exchange, struct dep_str id, struct de
 static void send_deltas(struct dep_feed *feed, struct dep_net_exchange *exchange, struct dep_str id, uint64_t after)
 {
     size_t first = (size_t)(after - feed->base);
-    size_t max = ENTRY_BYTES_MAX * (feed->count - first + 1);
-    char *memory = malloc(max);
+    size_t max = FRAME_BYTES;
     struct dep_json_writer writer;
     struct dep_buf buf;
+    char *memory;
 
+    for (size_t i = first; i < feed->count; i++)
+        max += entry_bytes(&feed->deltas[i].entry);
+    memory = malloc(max);
     dep_buf_init(&buf, memory, memory == NULL ? 0 : max);
     dep_json_begin(&writer, &buf);
     open_body(feed, &writer, feed->base + feed->count, false);
@@ -134,12 +143,16 @@ static void send_deltas(struct dep_feed *feed, struct dep_net_exchange *exchange
 static void send_all(const struct dep_feed *feed, struct dep_net_exchange *exchange, struct dep_str id,
                      const struct dep_revocations *all, uint64_t version)
 {
-    size_t max = ENTRY_BYTES_MAX * (dep_revocations_count(all) + 1);
-    char *memory = malloc(max);
+    size_t max = FRAME_BYTES;
     struct dep_json_writer writer;
     struct dep_revocation entry;
     struct dep_buf buf;
+    char *memory;
 
+    for (size_t i = 0; i < dep_revocations_slots(all); i++)
+        if (dep_revocations_at(all, i, &entry))
+            max += entry_bytes(&entry);
+    memory = malloc(max);
     dep_buf_init(&buf, memory, memory == NULL ? 0 : max);
     dep_json_begin(&writer, &buf);
     open_body(feed, &writer, version, true);

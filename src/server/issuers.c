@@ -14,6 +14,7 @@
 
 #define ARENA_BYTES (2u * 1024u * 1024u)
 #define FETCH_TIMEOUT_MS 3000
+#define REFRESH_TIMEOUT_MS 4500 /* for all documents of one issuer together (F11) */
 
 struct dep_issuer_keys {
     _Atomic unsigned references;
@@ -25,6 +26,7 @@ struct entry {
     struct dep_issuer_keys *keys;
     int64_t fetched; /* 0: never */
     int64_t tried;
+    bool is_fetching;
 };
 
 struct parked {
@@ -50,6 +52,7 @@ struct dep_issuers {
     struct dep_fetcher *fetcher;
     struct dep_arena arena;
     void *memory;
+    int64_t deadline_ms; /* of the issuer that the thread is at, monotonic */
 };
 
 const struct dep_jwks *dep_issuer_keys_set(const struct dep_issuer_keys *keys)
@@ -87,7 +90,9 @@ struct dep_issuer_keys *dep_issuers_get(struct dep_issuers *issuers, struct dep_
         (void)atomic_fetch_add(&keys->references, 1);
         is_good = now - entry->fetched < DEP_ISSUERS_FRESH_S && dep_jwks_find(keys->set, kid, alg) != NULL;
     }
-    *ret_must_fetch = !is_good && (entry == NULL || now - entry->tried >= DEP_ISSUERS_THROTTLE_S || now < entry->tried);
+    /* Whoever comes while the keys are on their way waits for them too (F18). */
+    *ret_must_fetch = !is_good && (entry == NULL || entry->is_fetching ||
+                                   now - entry->tried >= DEP_ISSUERS_THROTTLE_S || now < entry->tried);
     (void)pthread_mutex_unlock(&issuers->mutex);
     return keys;
 }
@@ -124,16 +129,27 @@ struct dep_res dep_issuers_park(struct dep_issuers *issuers, struct dep_net_exch
 
 /* ---- the fetching thread ---- */
 
+static int64_t monotonic_ms(void)
+{
+    struct timespec now;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
 static struct dep_res fetch(struct dep_issuers *issuers, struct dep_str url, struct dep_str *ret_body)
 {
+    int64_t left_ms = issuers->deadline_ms - monotonic_ms();
     const struct dep_fetch_policy policy = {
         .may_loopback = issuers->may_loopback,
         .body_bytes_max = DEP_JWKS_BYTES_MAX,
-        .timeout_ms = FETCH_TIMEOUT_MS,
+        .timeout_ms = left_ms < FETCH_TIMEOUT_MS ? left_ms : FETCH_TIMEOUT_MS,
     };
     const struct dep_fetch_request request = { .url = url };
     struct dep_fetch_answer answer;
 
+    if (left_ms <= 0)
+        return DEP_FAIL(NET_FETCH);
     DEP_TRY(dep_fetch(issuers->fetcher, &policy, &request, &answer));
     *ret_body = answer.status == 200 ? dep_arena_dup(&issuers->arena, answer.body) : DEP_STR_ABSENT;
     dep_fetch_answer_done(&answer);
@@ -205,10 +221,23 @@ static bool may_try(struct dep_issuers *issuers, const char *issuer, int64_t now
     } else if (now - entry->tried < DEP_ISSUERS_THROTTLE_S && now >= entry->tried) {
         may = false;
     }
-    if (may)
+    if (may) {
         entry->tried = now;
+        entry->is_fetching = true;
+    }
     (void)pthread_mutex_unlock(&issuers->mutex);
     return may;
+}
+
+static void end_try(struct dep_issuers *issuers, const char *issuer)
+{
+    struct entry *entry;
+
+    (void)pthread_mutex_lock(&issuers->mutex);
+    entry = find(issuers, dep_str_c(issuer));
+    if (entry != NULL)
+        entry->is_fetching = false;
+    (void)pthread_mutex_unlock(&issuers->mutex);
 }
 
 static void keep(struct dep_issuers *issuers, const char *issuer, struct dep_jwks *set, int64_t now)
@@ -242,8 +271,10 @@ static void refresh(struct dep_issuers *issuers, const char *issuer)
 
     if (!may_try(issuers, issuer, now))
         return;
+    issuers->deadline_ms = monotonic_ms() + REFRESH_TIMEOUT_MS;
     if (dep_is_ok(fetch_keys(issuers, dep_str_c(issuer), &set)))
         keep(issuers, issuer, set, now);
+    end_try(issuers, issuer);
     dep_arena_reset(&issuers->arena);
 }
 

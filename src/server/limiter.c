@@ -2,8 +2,11 @@
  * bound is not. */
 #include "server/limiter.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define SETS 4096u
 #define WAYS 4u
@@ -41,20 +44,23 @@ void dep_limiter_free(struct dep_limiter *limiter)
     free(limiter);
 }
 
-/* An IPv6 host owns at least its /64: the first four groups are the address (attack case C24). */
-static struct dep_str network_of(struct dep_str peer)
+/* An IPv6 host owns at least its /64, so that is the address (attack case C24). Read as bytes: the short form of an address may leave
+ * out any of its groups. */
+static struct dep_str network_of(struct dep_str peer, struct in6_addr *ret_address)
 {
-    size_t colons = 0;
+    char text[INET6_ADDRSTRLEN];
 
-    for (size_t i = 0; i < peer.len; i++)
-        if (peer.ptr[i] == ':' && ++colons == 4)
-            return dep_str_sub(peer, 0, i);
-    return peer;
+    if (!dep_str_has(peer, ':') || peer.len >= sizeof(text))
+        return peer;
+    memcpy(text, peer.ptr, peer.len);
+    text[peer.len] = '\0';
+    return inet_pton(AF_INET6, text, ret_address) == 1 ? dep_str((const char *)ret_address, 8) : peer;
 }
 
 static uint64_t hash_of(const struct dep_limiter *limiter, struct dep_str client, struct dep_str peer)
 {
-    uint64_t hash = dep_str_hash(network_of(peer), dep_str_hash(client, limiter->seed));
+    struct in6_addr address;
+    uint64_t hash = dep_str_hash(network_of(peer, &address), dep_str_hash(client, limiter->seed));
 
     return hash == 0 ? 1 : hash;
 }

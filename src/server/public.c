@@ -82,8 +82,8 @@ static const void *load_agent(struct flow *flow, struct dep_str id)
     if (cell == NULL)
         return NULL;
     agent = DEP_NEW(&flow->worker->arena, struct dep_agent);
-    if (agent != NULL)
-        *agent = dep_snapshot_agent(flow->snapshot, cell);
+    if (agent == NULL || !dep_is_ok(dep_snapshot_agent(flow->snapshot, cell, &flow->worker->arena, agent)))
+        return NULL;
     return agent;
 }
 
@@ -353,8 +353,16 @@ static struct dep_res record(struct flow *flow, const struct dep_wire_answer *an
 
     dep_buf_init_arena(&line, &flow->worker->arena, LINE_BYTES_MAX);
     dep_audit_record_write(&line, &flow->decision.record);
-    if (line.has_failed)
-        return DEP_FAIL(BUF_FULL);
+    if (line.has_failed) {
+        /* What was asked may be of any length; that it was asked and refused is what must stand. */
+        flow->decision.record.asked_scope = DEP_STR_ABSENT;
+        flow->decision.record.asked_targets_count = 0;
+        flow->decision.record.path = DEP_STR_ABSENT;
+        dep_buf_init(&line, line.ptr, line.max);
+        dep_audit_record_write(&line, &flow->decision.record);
+        if (line.has_failed)
+            return DEP_FAIL(BUF_FULL);
+    }
     dep_buf_fit(&line, &flow->worker->arena);
     DEP_TRY(changes_of(flow, changes, &changes_count));
     job = make_job(flow, answer, dep_buf_str(&line), changes, changes_count);

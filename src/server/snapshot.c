@@ -7,7 +7,6 @@
 
 #include "base/b64.h"
 
-#define ANCESTORS_MAX 32u
 #define CELL_BYTES_MIN 2048u
 
 struct dep_snapshot {
@@ -209,7 +208,7 @@ void dep_snapshot_unref(struct dep_snapshot *snapshot)
     free(snapshot);
 }
 
-struct dep_snapshot *dep_snapshot_copy(const struct dep_snapshot *snapshot)
+struct dep_snapshot *dep_snapshot_copy(const struct dep_snapshot *snapshot, int64_t now)
 {
     struct dep_snapshot *copy = make(snapshot->size);
 
@@ -221,7 +220,7 @@ struct dep_snapshot *dep_snapshot_copy(const struct dep_snapshot *snapshot)
             (void)atomic_fetch_add(&copy->slots[i]->references, 1);
     }
     copy->count = snapshot->count;
-    copy->revocations = dep_revocations_copy(snapshot->revocations, 0);
+    copy->revocations = dep_revocations_copy(snapshot->revocations, now);
     if (copy->revocations == NULL) {
         dep_snapshot_unref(copy);
         return NULL;
@@ -299,25 +298,69 @@ void dep_snapshot_walk(const struct dep_snapshot *snapshot, enum dep_record_kind
             return;
 }
 
-struct dep_agent dep_snapshot_agent(const struct dep_snapshot *snapshot, const struct dep_cell *cell)
+/* A private copy of the ceiling, to be narrowed. */
+static struct dep_res copy_ceiling(struct dep_arena *arena, struct dep_agent *agent)
+{
+    struct dep_right *rights = DEP_NEW_ARRAY(arena, agent->ceiling_count, struct dep_right);
+
+    if (rights == NULL)
+        return DEP_FAIL(ARENA_FULL);
+    for (size_t i = 0; i < agent->ceiling_count; i++) {
+        rights[i] = agent->ceiling[i];
+        rights[i].scopes = DEP_NEW_ARRAY(arena, rights[i].scopes_count, struct dep_str);
+        if (rights[i].scopes == NULL)
+            return DEP_FAIL(ARENA_FULL);
+        for (size_t k = 0; k < rights[i].scopes_count; k++)
+            rights[i].scopes[k] = agent->ceiling[i].scopes[k];
+    }
+    agent->ceiling = rights;
+    return DEP_OK;
+}
+
+/* Takes out what the one above does not have. */
+static void narrow(struct dep_agent *agent, const struct dep_agent *above)
+{
+    size_t rights = 0;
+
+    for (size_t i = 0; i < agent->ceiling_count; i++) {
+        struct dep_right right = agent->ceiling[i];
+        const struct dep_right *limit = dep_agent_right(above, right.resource);
+        size_t kept = 0;
+
+        for (size_t k = 0; limit != NULL && k < right.scopes_count; k++)
+            if (dep_right_has(limit, right.scopes[k]))
+                right.scopes[kept++] = right.scopes[k];
+        right.scopes_count = kept;
+        if (kept > 0)
+            agent->ceiling[rights++] = right;
+    }
+    agent->ceiling_count = rights;
+}
+
+struct dep_res dep_snapshot_agent(const struct dep_snapshot *snapshot, const struct dep_cell *cell,
+                                  struct dep_arena *arena, struct dep_agent *ret_agent)
 {
     struct dep_agent agent = cell->agent;
     struct dep_str parent = agent.parent;
     unsigned steps = 0;
 
     agent.effective_state = agent.state;
+    if (!dep_str_is_absent(parent))
+        DEP_TRY(copy_ceiling(arena, &agent));
     while (!dep_str_is_absent(parent)) {
         const struct dep_cell *above = dep_snapshot_find(snapshot, DEP_RECORD_AGENT, parent);
 
-        if (above == NULL || ++steps > ANCESTORS_MAX) {
+        if (above == NULL || ++steps > DEP_ANCESTORS_MAX) {
             agent.effective_state = DEP_STATE_BANNED;
-            return agent;
+            break;
         }
         if (above->agent.state > agent.effective_state)
             agent.effective_state = above->agent.state;
+        narrow(&agent, &above->agent);
         parent = above->agent.parent;
     }
-    return agent;
+    *ret_agent = agent;
+    return DEP_OK;
 }
 
 struct by_name {
@@ -364,6 +407,11 @@ const struct dep_cell *dep_snapshot_signer(const struct dep_snapshot *snapshot)
 const struct dep_revocations *dep_snapshot_revocations(const struct dep_snapshot *snapshot)
 {
     return snapshot->revocations;
+}
+
+struct dep_res dep_snapshot_revoke(struct dep_snapshot *snapshot, const struct dep_revocation *entry)
+{
+    return dep_revocations_add(snapshot->revocations, entry);
 }
 
 void dep_snapshot_set_revocations(struct dep_snapshot *snapshot, struct dep_revocations *revocations)

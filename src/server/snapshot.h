@@ -40,8 +40,8 @@ DEP_MUST struct dep_res dep_cell_new(struct dep_crypto *crypto, struct dep_secre
 struct dep_snapshot *dep_snapshot_new(void);
 struct dep_snapshot *dep_snapshot_ref(struct dep_snapshot *snapshot);
 void dep_snapshot_unref(struct dep_snapshot *snapshot);
-/* A copy that may be changed until it is published. */
-struct dep_snapshot *dep_snapshot_copy(const struct dep_snapshot *snapshot);
+/* A copy that may be changed until it is published; revocations that expired before `now` stay behind. */
+struct dep_snapshot *dep_snapshot_copy(const struct dep_snapshot *snapshot, int64_t now);
 /* Adds or replaces; takes the cell. */
 DEP_MUST struct dep_res dep_snapshot_put(struct dep_snapshot *snapshot, struct dep_cell *cell);
 void dep_snapshot_remove(struct dep_snapshot *snapshot, enum dep_record_kind kind, struct dep_str id);
@@ -51,8 +51,11 @@ const struct dep_cell *dep_snapshot_find(const struct dep_snapshot *snapshot, en
 /* Every cell of a kind, in no order; false from `visit` ends the walk. */
 void dep_snapshot_walk(const struct dep_snapshot *snapshot, enum dep_record_kind kind,
                        bool (*visit)(void *context, const struct dep_cell *cell), void *context);
-/* The agent with its effective state: the worst of its own and of everybody above it. A missing parent counts as banned. */
-struct dep_agent dep_snapshot_agent(const struct dep_snapshot *snapshot, const struct dep_cell *cell);
+/* The agent as it counts now, into the arena: its state is the worst of its own and of everybody above it (a missing parent counts as
+ * banned), its ceiling what everybody above it has too, whatever was shrunk since. DEP_ERR_ARENA_FULL. */
+DEP_MUST struct dep_res dep_snapshot_agent(const struct dep_snapshot *snapshot, const struct dep_cell *cell,
+                                           struct dep_arena *arena, struct dep_agent *ret_agent);
+#define DEP_ANCESTORS_MAX 31u
 
 /* A user as an agent of sorts: the principal "user:<issuer's name>:<sub>", with the issuer's organisation and ceiling. Into the arena;
  * NULL when no issuer has that name. */
@@ -62,6 +65,8 @@ const struct dep_agent *dep_snapshot_user(const struct dep_snapshot *snapshot, s
 /* The active signing key, NULL when there is none. */
 const struct dep_cell *dep_snapshot_signer(const struct dep_snapshot *snapshot);
 const struct dep_revocations *dep_snapshot_revocations(const struct dep_snapshot *snapshot);
+/* Adds to the set of a snapshot that is not published yet. */
+DEP_MUST struct dep_res dep_snapshot_revoke(struct dep_snapshot *snapshot, const struct dep_revocation *entry);
 /* Takes the set. */
 void dep_snapshot_set_revocations(struct dep_snapshot *snapshot, struct dep_revocations *revocations);
 /* The JWK Set as served: prepared, active and retired keys. Made by dep_snapshot_publish(). */

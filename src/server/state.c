@@ -111,16 +111,11 @@ static struct dep_res apply_revocation(struct dep_snapshot *next, const struct d
 {
     _Alignas(16) unsigned char memory[8192];
     struct dep_revocation entry;
-    struct dep_revocations *set;
     struct dep_arena arena;
 
     dep_arena_init(&arena, memory, sizeof(memory));
     DEP_TRY(read_revocation(record->body, &arena, &entry));
-    set = dep_revocations_copy(dep_snapshot_revocations(next), dep_server_now());
-    if (set == NULL)
-        return DEP_FAIL(ARENA_FULL);
-    dep_snapshot_set_revocations(next, set);
-    return dep_revocations_add(set, &entry);
+    return dep_snapshot_revoke(next, &entry);
 }
 
 static struct dep_res apply(struct dep_server *server, struct dep_snapshot *next, const struct dep_change *change)
@@ -185,7 +180,7 @@ void dep_server_publish(void *context, const struct dep_change *changes, size_t 
         if (!is_of_snapshot(changes[i].record.kind))
             continue;
         if (next == NULL)
-            next = dep_snapshot_copy(server->snapshot);
+            next = dep_snapshot_copy(server->snapshot, dep_server_now());
         /* The store has it, memory must have it too: a server that would go on with the old state could keep a banned agent alive. */
         DEP_ASSERT(next != NULL);
         res = apply(server, next, &changes[i]);
@@ -202,7 +197,7 @@ void dep_server_tick(void *context)
     struct dep_server *server = context;
 
     if (dep_server_now() >= dep_snapshot_due(server->snapshot)) {
-        struct dep_snapshot *next = dep_snapshot_copy(server->snapshot);
+        struct dep_snapshot *next = dep_snapshot_copy(server->snapshot, dep_server_now());
 
         if (next != NULL) {
             swap(server, next);
