@@ -40,7 +40,7 @@ struct run {
     bool is_plain_http;
     bool is_unix;
     bool is_address_refused;
-    bool is_too_large;
+    bool has_length, is_too_large;
     struct bytes head; /* "name\0value\0" for each header */
     struct bytes body;
     unsigned headers_count;
@@ -146,6 +146,7 @@ static size_t take_header(char *data, size_t size, size_t count, void *closure)
     if (dep_str_starts(line, DEP_STR("HTTP/"))) { /* another answer, after 100 Continue */
         run->head.len = 0;
         run->headers_count = 0;
+        run->has_length = false;
         return count;
     }
 
@@ -158,6 +159,12 @@ static size_t take_header(char *data, size_t size, size_t count, void *closure)
     struct dep_str name = dep_str_sub(line, 0, colon);
     struct dep_str value = dep_str_trim(dep_str_sub(line, colon + 1, line.len));
 
+    /* Two lengths: where the body ends is anybody's guess (rfc9112#6.3). */
+    if (dep_str_eq_nocase(name, DEP_STR("Content-Length"))) {
+        if (run->has_length)
+            return 0;
+        run->has_length = true;
+    }
     if (dep_str_has(line, '\0') || run->headers_count >= HEADERS_MAX || !append(&run->head, name.ptr, name.len) ||
         !append(&run->head, "", 1) || !append(&run->head, value.ptr, value.len) || !append(&run->head, "", 1)) {
         run->is_too_large = true;

@@ -302,6 +302,8 @@ DEP_TEST(F10_sizes_and_lies)
                DEP_ERR_NET_FETCH_SIZE, 0);
     check_liar(t, (struct liar){ .says = DEP_STR(OK200 "Transfer-Encoding: chunked\r\n\r\nzz\r\n") }, DEP_ERR_NET_FETCH,
                0);
+    check_liar(t, (struct liar){ .says = DEP_STR(OK200 "Content-Length: 2\r\nContent-Length: 5\r\n\r\nshort") },
+               DEP_ERR_NET_FETCH, 0);
     check_liar(t, (struct liar){ .says = DEP_STR("hello\r\n\r\n") }, DEP_ERR_NET_FETCH, 0);
     check_liar(t, (struct liar){ .says = DEP_STR(" ") }, DEP_ERR_NET_FETCH, 0);
 }

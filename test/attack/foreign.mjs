@@ -268,7 +268,8 @@ suite.row('an issuer that is switched off or removed is trusted no more', async 
   ledger.refusal(await exchange(idToken()), { status: 400, error: 'invalid_request', label: 'off' });
   ledger.refusal(await grant(idJag()), { status: 400, error: 'invalid_grant', label: 'off' });
   await daemon.admin('PATCH', path, { is_enabled: true }, { want: 200 });
-  ledger.token(await exchange(idToken()), 'on');
+  // What was signed until it was switched off stays dead; the skew allows for a token of the next seconds.
+  ledger.token(await exchange(idToken({ iat: now_s() + 5 })), 'on');
   for (const body of [
     { id: world.issuer, name: 'self', org: 'org1', uses: ['subject'], ceiling },
     { id: 'https://x.example', name: 'corp', org: 'org1', uses: ['subject'], ceiling },
