@@ -43,7 +43,7 @@ static char *find(const char *name, char *line, int size)
 int getaddrinfo(const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **ret_list)
 {
     getaddrinfo_fn *real = (getaddrinfo_fn *)dlsym(RTLD_NEXT, "getaddrinfo");
-    char line[1024], *rest, *set = find(node, line, sizeof(line));
+    char line[1024], *set = find(node, line, sizeof(line));
     struct addrinfo numeric = { .ai_flags = AI_NUMERICHOST };
 
     if (set == NULL)
@@ -53,8 +53,13 @@ int getaddrinfo(const char *node, const char *service, const struct addrinfo *hi
         numeric.ai_protocol = hints->ai_protocol;
     }
     *ret_list = NULL;
-    for (char *word = strtok_r(set, " ", &rest); word != NULL; word = strtok_r(NULL, " ", &rest)) {
+    while (*set != '\0') {
         struct addrinfo *one, **tail = ret_list;
+        char *word = set;
+
+        set += strcspn(set, " ");
+        if (*set != '\0')
+            *set++ = '\0';
 
         if (real(word, service, &numeric, &one) != 0)
             return EAI_FAIL;
