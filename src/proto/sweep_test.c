@@ -102,9 +102,10 @@ DEP_TEST(sweeps_a_foreign_grant)
                    "\"jti\":\"j1\",\"exp\":%lld,\"iat\":%lld,\"resource\":\"" WORLD_API "\",\"scope\":\"read write\"}",
                    w.client_ids[ORCHESTRATOR], (long long)WORLD_NOW + 200, (long long)WORLD_NOW - 5);
     assertion = world_sign_text(&w, w.idp_key, DEP_STR("oauth-id-jag+jwt"), DEP_STR("idp-1"), dep_str_c(payload));
-    (void)snprintf(body, sizeof(body),
-                   "grant_type=urn:ietf:params:oauth:grant-type:jwt-bearer&assertion=%.*s&scope=read",
-                   DEP_STR_ARG(assertion));
+    (void)snprintf(
+        body, sizeof(body),
+        "grant_type=urn:ietf:params:oauth:grant-type:jwt-bearer&assertion=%.*s&scope=read&resource=" WORLD_API,
+        DEP_STR_ARG(assertion));
     check(t, sweep_form(body, world_proof(&w, w.proof_key, WORLD_NOW, DEP_STR_ABSENT)));
 }
 
