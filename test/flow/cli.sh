@@ -126,6 +126,22 @@ begin 'a body the server refuses is 2'
 want 2 deputy agent create --name x --owner y --parent agent:nonsense --ceiling "$api read"
 want 2 deputy resource create 'not a uri' --scopes read
 
+begin 'issuer: create, get, update, list, delete'
+idp=https://idp.example
+want 0 deputy issuer create "$idp" --name corp --use subject --use id-jag --audience portal --ceiling "$api read"
+want 0 deputy issuer list
+says corp
+want 5 deputy issuer create "$idp" --name other --use subject --ceiling "$api read"
+want 2 deputy issuer create https://k8s.example --name k8s --use workload --rule 'CLIENT sub'
+want 2 deputy issuer create https://k8s.example --use subject
+want 0 deputy issuer create https://k8s.example --name k8s --use workload --rule 'CLIENT sub=system:serviceaccount:a:b'
+want 0 deputy issuer get https://k8s.example
+says system:serviceaccount:a:b
+want 2 deputy issuer update "$idp"
+want 0 deputy issuer update "$idp" --enabled=false
+want 0 deputy issuer delete "$idp"
+want 3 deputy issuer get "$idp"
+
 begin 'agent: create, by name, update, tree'
 want 0 deputy agent create --name orchestrator --owner alice --org acme --ceiling "$api read write"
 orchestrator=$(field id)
