@@ -43,7 +43,7 @@ DEP_MUST struct dep_res dep_audit_append(struct dep_audit_log *log, const struct
 /* Signs and writes the head if it changed since the last one. */
 DEP_MUST struct dep_res dep_audit_checkpoint(struct dep_audit_log *log);
 uint64_t dep_audit_size(const struct dep_audit_log *log);
-/* "ts" of the last record that was found when the log was opened, Unix seconds; 0 for an empty log. The restart fence uses it, so
+/* The latest "ts" among the last records that were found when the log was opened, Unix seconds; 0 for an empty log. The restart fence uses it, so
  * that a clock set back does not reopen the past. */
 int64_t dep_audit_last_time(const struct dep_audit_log *log);
 

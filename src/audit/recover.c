@@ -12,6 +12,7 @@
 #include "audit/file.h"
 #include "audit/internal.h"
 #include "base/json.h"
+#include "base/num.h"
 
 #define RECORD_ARENA (1024u * 1024)
 
@@ -142,6 +143,41 @@ static int64_t read_time(const struct dep_audit_log *log)
     return time;
 }
 
+#define TAIL_BYTES (256u * 1024)
+
+/* The latest time among the last records. Threads stamp a record when its request begins, so the last one is not always the latest. */
+static int64_t latest_time(const struct dep_audit_log *log, const struct dep_segments *segments)
+{
+    char name[DEP_SEGMENT_NAME_MAX], *memory = malloc(TAIL_BYTES);
+    int64_t latest = read_time(log), time = 0;
+    struct stat info;
+    ssize_t len = 0;
+    int fd = -1;
+
+    if (memory != NULL && segments->count > 0) {
+        dep_segment_name(name, segments->first[segments->count - 1]);
+        fd = openat(log->log_fd, name, O_RDONLY | O_CLOEXEC);
+    }
+    if (fd >= 0 && fstat(fd, &info) == 0)
+        len = pread(fd, memory, TAIL_BYTES, info.st_size > (off_t)TAIL_BYTES ? info.st_size - (off_t)TAIL_BYTES : 0);
+    if (fd >= 0)
+        (void)close(fd);
+
+    struct dep_str rest = dep_str(memory, len > 0 ? (size_t)len : 0), line;
+
+    while (dep_str_cut(&rest, '\n', &line)) {
+        struct dep_str digits = dep_str_sub(line, strlen("{\"ts\":"), line.len);
+
+        if (!dep_str_starts(line, DEP_STR("{\"ts\":")))
+            continue;
+        if (dep_is_ok(dep_num_parse(dep_str_sub(digits, 0, dep_str_find(digits, ',')), 0, DEP_JSON_TIME_MAX, &time)) &&
+            time > latest)
+            latest = time;
+    }
+    free(memory);
+    return latest;
+}
+
 /* Opens the last segment for writing and cuts its tail. */
 static struct dep_res take_end(struct dep_audit_log *log, const struct dep_segments *segments,
                                const struct dep_lines *lines)
@@ -183,7 +219,7 @@ static struct dep_res recover(struct dep_audit_log *log, const struct dep_segmen
         res = replay(log, segments, lines);
     }
     DEP_TRY(res);
-    log->last_time = read_time(log);
+    log->last_time = latest_time(log, segments);
     return take_end(log, segments, lines);
 }
 

@@ -103,9 +103,9 @@ static void place(struct dep_str *text, char **at, size_t *bytes)
 static size_t place_all(struct dep_token *token, char **at)
 {
     struct dep_str *texts[] = {
-        &token->iss,   &token->sub,        &token->client_id,     &token->jti,     &token->scope,
-        &token->jkt,   &token->agent_name, &token->agent_version, &token->task_id, &token->parent_task_id,
-        &token->org_id
+        &token->iss,    &token->sub,        &token->client_id,     &token->jti,     &token->scope,
+        &token->jkt,    &token->agent_name, &token->agent_version, &token->task_id, &token->parent_task_id,
+        &token->org_id, &token->may_act
     };
     size_t bytes = 0;
 
@@ -118,6 +118,8 @@ static size_t place_all(struct dep_token *token, char **at)
         place(&token->aud[i], at, &bytes);
     for (size_t i = 0; i < token->actors_count; i++)
         place(&token->actors[i], at, &bytes);
+    for (size_t i = 0; i < token->origins_count; i++)
+        place(&token->origins[i], at, &bytes);
     for (size_t i = 0; i < token->lineage_count; i++) {
         if (token->lineage[i].len == 0)
             token->lineage[i] = DEP_STR("");

@@ -31,6 +31,48 @@ static int64_t lifetime_of(const struct dep_ctx *c)
     return lifetime_s;
 }
 
+/* Keeps a client or task of the subject's in sight that the new token's own claims do not name. */
+static struct dep_res add_origin(struct dep_ctx *c, struct dep_token *token, struct dep_str kind, struct dep_str id)
+{
+    struct dep_buf text;
+
+    if (dep_str_is_blank(id))
+        return DEP_OK;
+    dep_buf_init_arena(&text, c->arena, kind.len + id.len);
+    dep_buf_put(&text, kind);
+    dep_buf_put(&text, id);
+    if (text.has_failed)
+        return DEP_FAIL(ARENA_FULL);
+    for (size_t i = 0; i < token->origins_count; i++)
+        if (dep_str_eq(token->origins[i], dep_buf_str(&text)))
+            return DEP_OK;
+    if (token->origins_count == DEP_ORIGINS_MAX)
+        return DEP_FAIL(EXCHANGE_DEPTH);
+    token->origins[token->origins_count++] = dep_buf_str(&text);
+    return DEP_OK;
+}
+
+static bool names_task(const struct dep_token *token, struct dep_str task)
+{
+    return dep_str_eq(task, token->task_id) || dep_str_eq(task, token->parent_task_id);
+}
+
+static struct dep_res inherit_origins(struct dep_ctx *c, struct dep_token *token)
+{
+    const struct dep_token *subject = &c->subject.token;
+
+    if (c->is_foreign)
+        return DEP_OK;
+    for (size_t i = 0; i < subject->origins_count; i++)
+        token->origins[token->origins_count++] = subject->origins[i];
+    if (!dep_str_eq(subject->client_id, token->client_id))
+        DEP_TRY(add_origin(c, token, DEP_STR("client:"), subject->client_id));
+    if (!names_task(token, subject->task_id))
+        DEP_TRY(add_origin(c, token, DEP_STR("task:"), subject->task_id));
+    return names_task(token, subject->parent_task_id) ? DEP_OK
+                                                      : add_origin(c, token, DEP_STR("task:"), subject->parent_task_id);
+}
+
 /* The subject's chain with the client's agent in front, unless it presents the token already (rfc8693#4.1). */
 static void inherit(struct dep_ctx *c, struct dep_token *token)
 {
@@ -104,6 +146,8 @@ static struct dep_res build_token(struct dep_ctx *c)
     c->decision->is_exchange = c->column == DEP_COLUMN_TOKEN_EXCHANGE;
     if (c->column != DEP_COLUMN_CLIENT_CREDENTIALS)
         inherit(c, token);
+    if (c->column != DEP_COLUMN_CLIENT_CREDENTIALS)
+        DEP_TRY(inherit_origins(c, token));
     c->decision->has_token = true;
     c->decision->answer = DEP_ANSWER_TOKEN;
     dep_ctx_effect(c, (struct dep_effect){ .kind = DEP_EFFECT_ISSUE });

@@ -31,6 +31,18 @@ static struct dep_res check_resource(const struct dep_ctx *c, const struct dep_j
     return DEP_OK;
 }
 
+/* A bound grant is for whoever holds the key; the token is bound to the same one. What else cnf may say, nobody here can check. */
+static struct dep_res check_cnf(const struct dep_ctx *c, const struct dep_json *cnf)
+{
+    struct dep_str jkt = DEP_STR_ABSENT;
+
+    if (cnf == NULL)
+        return DEP_OK;
+    if (!dep_is_ok(dep_json_str(DEP_JSON_GET(cnf, "jkt"), &jkt)) || !c->has_dpop || !dep_str_eq(jkt, c->dpop.jkt))
+        return DEP_FAIL(GRANT_KEY);
+    return DEP_OK;
+}
+
 /* What a grant promises beyond being signed: it is short-lived, and used once. An ID-JAG names its client besides (identity chaining
  * leaves that out, but what it names counts). An ID token, which lives long and may lie about, is none. */
 struct dep_res dep_check_grant_profile(struct dep_ctx *c)
@@ -47,6 +59,7 @@ struct dep_res dep_check_grant_profile(struct dep_ctx *c)
         return DEP_FAIL(JWT_LIFETIME);
     if (!dep_is_ok(dep_json_str(DEP_JSON_GET(claims, "jti"), &jti)) || dep_str_is_blank(jti) || jti.len > DEP_JTI_MAX)
         return DEP_FAIL(JWT_MISSING);
+    DEP_TRY(check_cnf(c, DEP_JSON_GET(claims, "cnf")));
     DEP_TRY(check_resource(c, DEP_JSON_GET(claims, "resource")));
     if (c->policy->fence > 0 && times.iat <= c->policy->fence)
         return DEP_FAIL(GRANT_FENCE);

@@ -29,8 +29,8 @@ struct dep_res dep_check_method(struct dep_ctx *c)
 
 struct dep_res dep_check_query(struct dep_ctx *c)
 {
-    static const enum dep_param secrets[] = { DEP_PARAM_CLIENT_SECRET, DEP_PARAM_CLIENT_ASSERTION,
-                                              DEP_PARAM_SUBJECT_TOKEN, DEP_PARAM_ACTOR_TOKEN, DEP_PARAM_TOKEN };
+    static const enum dep_param secrets[] = { DEP_PARAM_CLIENT_SECRET, DEP_PARAM_CLIENT_ASSERTION, DEP_PARAM_ASSERTION,
+                                              DEP_PARAM_SUBJECT_TOKEN, DEP_PARAM_ACTOR_TOKEN,      DEP_PARAM_TOKEN };
     struct dep_form form;
 
     if (dep_str_is_blank(c->request->query))

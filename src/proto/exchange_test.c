@@ -357,6 +357,39 @@ DEP_TEST(D19_the_policy_of_an_edge)
     root->delegation_depth_max = root->delegation_lifetime_max_s = 0;
 }
 
+DEP_TEST(D26_one_cut_reaches_what_grew_from_it)
+{
+    static const struct {
+        enum dep_revoked_kind kind;
+        const char *id; /* NULL: the root's client */
+    } cuts[] = {
+        { DEP_REVOKED_TASK, "T1" }, { DEP_REVOKED_TASK, "T2" }, { DEP_REVOKED_TASK, "T3" }, { DEP_REVOKED_CLIENT, NULL }
+    };
+    struct dep_str first = handed_over("read", NO_PROOF);
+    struct outcome o = world_exchange(&w, ORCHESTRATOR, first, "&resource=" WORLD_API "&task_id=T2", NO_PROOF);
+    struct dep_token token;
+    char more[64];
+
+    /* a task that is called like the client hides nothing */
+    (void)snprintf(more, sizeof(more), "&task_id=%s", w.client_ids[ROOT]);
+    o = world_exchange(&w, ORCHESTRATOR, o.token, more, NO_PROOF);
+    o = world_exchange(&w, ORCHESTRATOR, o.token, "&task_id=T3", NO_PROOF);
+    o = world_exchange(&w, ORCHESTRATOR, o.token, "&task_id=T4", NO_PROOF);
+    DEP_CHECK_ISSUED(t, o);
+    token = o.decision.token;
+    DEP_CHECK(t, !dep_revocations_cover(w.revocations, &token));
+    for (size_t i = 0; i < DEP_COUNT(cuts); i++) {
+        struct dep_revocations *set = dep_revocations_new(1);
+        const struct dep_revocation entry = { cuts[i].kind,
+                                              dep_str_c(cuts[i].id == NULL ? w.client_ids[ROOT] : cuts[i].id),
+                                              WORLD_NOW, WORLD_NOW + 300 };
+
+        DEP_CHECK_OK(t, dep_revocations_add(set, &entry));
+        DEP_CHECK(t, dep_revocations_cover(set, &token));
+        dep_revocations_free(set);
+    }
+}
+
 DEP_TEST(D02_lifetime_never_grows)
 {
     struct dep_token token = world_token(&w, ROOT, WORLD_API, "read", NO_PROOF).decision.token;
@@ -514,6 +547,7 @@ int main(void)
         DEP_ROW(X17_may_act),
         DEP_ROW(X6_a_jwt_as_actor_token),
         DEP_ROW(D19_the_policy_of_an_edge),
+        DEP_ROW(D26_one_cut_reaches_what_grew_from_it),
         DEP_ROW(D02_lifetime_never_grows),
         DEP_ROW(nothing_grows_through_any_chain),
     };

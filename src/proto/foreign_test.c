@@ -219,6 +219,27 @@ DEP_TEST(D33_bad_id_jags)
     DEP_CHECK_ISSUED(t, grant(ORCHESTRATOR, id_jag(me, "d7", 200, ""), "&resource=" WORLD_API));
 }
 
+DEP_TEST(a_bound_grant_needs_its_key)
+{
+    char more[200], body[4096];
+    struct dep_str jkt, assertion;
+    struct outcome o;
+
+    DEP_CHECK_OK(t, dep_jwk_jkt_of(&w.texts, w.crypto, w.proof_key, &jkt));
+    (void)snprintf(more, sizeof(more), ",\"cnf\":{\"jkt\":\"%.*s\"}", DEP_STR_ARG(jkt));
+    assertion = id_jag(w.client_ids[ORCHESTRATOR], "bound-1", 200, more);
+    DEP_CHECK_REFUSED(t, grant(ORCHESTRATOR, assertion, "&resource=" WORLD_API), GRANT_KEY, INVALID_GRANT);
+    (void)snprintf(body, sizeof(body),
+                   "grant_type=urn:ietf:params:oauth:grant-type:jwt-bearer&resource=" WORLD_API "&assertion=%.*s",
+                   DEP_STR_ARG(assertion));
+    o = world_post(&w, DEP_ENDPOINT_TOKEN, ORCHESTRATOR, body,
+                   world_proof(&w, w.other_proof_key, WORLD_NOW, DEP_STR_ABSENT));
+    DEP_CHECK_REFUSED(t, o, GRANT_KEY, INVALID_GRANT);
+    o = world_post(&w, DEP_ENDPOINT_TOKEN, ORCHESTRATOR, body, world_proof(&w, w.proof_key, WORLD_NOW, DEP_STR_ABSENT));
+    DEP_CHECK_ISSUED(t, o);
+    DEP_CHECK(t, dep_str_eq(o.decision.token.jkt, jkt));
+}
+
 /* ---- workloads ---- */
 
 static struct outcome with_workload(struct dep_str assertion)
@@ -327,6 +348,7 @@ int main(void)
         DEP_ROW(a_banned_user_is_refused),
         DEP_ROW(takes_an_id_jag_once),
         DEP_ROW(D33_bad_id_jags),
+        DEP_ROW(a_bound_grant_needs_its_key),
         DEP_ROW(workloads_authenticate_by_rule),
         DEP_ROW(workload_replay_rules),
     };

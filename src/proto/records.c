@@ -191,6 +191,10 @@ static struct dep_res read_delegation(struct dep_arena *arena, const struct dep_
     DEP_TRY(dep_record_only(json, "to depth_max lifetime_max_s"));
     DEP_TRY(NUMBER("depth_max", &agent->delegation_depth_max));
     DEP_TRY(NUMBER("lifetime_max_s", &agent->delegation_lifetime_max_s));
+    /* "Nobody below me" is an empty list; a limit of nothing would read as no limit. */
+    if ((dep_json_has(json, DEP_STR("depth_max")) && agent->delegation_depth_max == 0) ||
+        (dep_json_has(json, DEP_STR("lifetime_max_s")) && agent->delegation_lifetime_max_s == 0))
+        return DEP_FAIL(ADMIN_INPUT);
     if (to == NULL)
         return DEP_OK;
     if (to->type != DEP_JSON_ARRAY || to->count > 256)

@@ -134,12 +134,25 @@ static struct dep_str issuer_prefix(struct dep_str sub)
     return dep_str_sub(sub, 0, 5 + name_len + 1);
 }
 
+/* "client:" + id or "task:" + id of something the token descends from. */
+static bool covers_origin(const struct dep_revocations *set, struct dep_str origin, int64_t iat)
+{
+    if (dep_str_starts(origin, DEP_STR("client:")))
+        return covers(set, DEP_REVOKED_CLIENT, dep_str_sub(origin, 7, origin.len), iat);
+    if (dep_str_starts(origin, DEP_STR("task:")))
+        return covers(set, DEP_REVOKED_TASK, dep_str_sub(origin, 5, origin.len), iat);
+    return false;
+}
+
 bool dep_revocations_cover(const struct dep_revocations *set, const struct dep_token *token)
 {
     if (set->count == 0)
         return false;
     for (size_t i = 0; i < token->lineage_count; i++)
         if (covers(set, DEP_REVOKED_JTI, token->lineage[i], token->iat))
+            return true;
+    for (size_t i = 0; i < token->origins_count; i++)
+        if (covers_origin(set, token->origins[i], token->iat))
             return true;
     for (size_t i = 0; i < token->actors_count; i++)
         if (covers(set, DEP_REVOKED_AGENT, token->actors[i], token->iat))

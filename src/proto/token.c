@@ -66,14 +66,21 @@ static struct dep_res read_may_act(const struct dep_json *may_act, struct dep_to
     return dep_str_is_blank(token->may_act) ? DEP_FAIL(JWT_CLAIMS) : DEP_OK;
 }
 
-static struct dep_res read_lineage(const struct dep_json *lineage, struct dep_token *token)
+/* An array of strings that are not blank, at most `max` of them. Absent: none. */
+static struct dep_res read_list(const struct dep_json *array, struct dep_str *items, size_t max, size_t *ret_count)
 {
-    if (lineage == NULL)
+    size_t count = 0;
+
+    if (array == NULL)
         return DEP_OK;
-    if (lineage->type != DEP_JSON_ARRAY || lineage->count > DEP_LINEAGE_MAX)
+    if (array->type != DEP_JSON_ARRAY || array->count > max)
         return DEP_FAIL(JWT_CLAIMS);
-    for (const struct dep_json *item = lineage->child; item != NULL; item = item->next)
-        DEP_TRY(dep_json_str(item, &token->lineage[token->lineage_count++]));
+    for (const struct dep_json *item = array->child; item != NULL; item = item->next) {
+        DEP_TRY(dep_json_str(item, &items[count]));
+        if (dep_str_is_blank(items[count++]))
+            return DEP_FAIL(JWT_CLAIMS);
+    }
+    *ret_count = count;
     return DEP_OK;
 }
 
@@ -116,7 +123,8 @@ struct dep_res dep_token_read(const struct dep_json *claims, struct dep_token *r
     DEP_TRY(read_cnf(DEP_JSON_GET(claims, "cnf"), &token));
     DEP_TRY(read_act(DEP_JSON_GET(claims, "act"), &token));
     DEP_TRY(read_may_act(DEP_JSON_GET(claims, "may_act"), &token));
-    DEP_TRY(read_lineage(DEP_JSON_GET(claims, "lineage"), &token));
+    DEP_TRY(read_list(DEP_JSON_GET(claims, "lineage"), token.lineage, DEP_LINEAGE_MAX, &token.lineage_count));
+    DEP_TRY(read_list(DEP_JSON_GET(claims, "origins"), token.origins, DEP_ORIGINS_MAX, &token.origins_count));
     *ret_token = token;
     return DEP_OK;
 }
@@ -169,6 +177,17 @@ static void write_act(struct dep_json_writer *writer, const struct dep_token *to
         dep_json_close(writer, '}');
 }
 
+static void write_list(struct dep_json_writer *writer, const char *name, const struct dep_str *items, size_t count)
+{
+    if (count == 0)
+        return;
+    dep_json_name(writer, name);
+    dep_json_open(writer, '[');
+    for (size_t i = 0; i < count; i++)
+        dep_json_put_str(writer, items[i]);
+    dep_json_close(writer, ']');
+}
+
 void dep_token_write(struct dep_json_writer *writer, const struct dep_token *token)
 {
     dep_json_open(writer, '{');
@@ -200,13 +219,8 @@ void dep_token_write(struct dep_json_writer *writer, const struct dep_token *tok
     dep_json_member(writer, "task_id", token->task_id);
     dep_json_member(writer, "parent_task_id", token->parent_task_id);
     dep_json_member(writer, "org_id", token->org_id);
-    if (token->lineage_count > 0) {
-        dep_json_name(writer, "lineage");
-        dep_json_open(writer, '[');
-        for (size_t i = 0; i < token->lineage_count; i++)
-            dep_json_put_str(writer, token->lineage[i]);
-        dep_json_close(writer, ']');
-    }
+    write_list(writer, "lineage", token->lineage, token->lineage_count);
+    write_list(writer, "origins", token->origins, token->origins_count);
     dep_json_close(writer, '}');
 }
 

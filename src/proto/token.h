@@ -9,6 +9,7 @@
 #define DEP_ACT_DEPTH_MAX 8u
 #define DEP_ACT_BYTES_MAX 4096u
 #define DEP_LINEAGE_MAX 16u
+#define DEP_ORIGINS_MAX 32u
 #define DEP_AUDIENCES_MAX 16u
 #define DEP_TASK_MAX 128u
 #define DEP_JTI_MAX 128u
@@ -24,6 +25,10 @@ struct dep_token {
     size_t actors_count;
     struct dep_str lineage[DEP_LINEAGE_MAX]; /* jtis of the tokens this one descends from, nearest first */
     size_t lineage_count;
+    /* "client:" + id and "task:" + id of the tokens it descends from, where its own claims do not name them any more: so that one cut
+     * reaches what grew from it (private claim). */
+    struct dep_str origins[DEP_ORIGINS_MAX];
+    size_t origins_count;
     struct dep_str may_act; /* may_act.sub: who may become the actor; absent: nobody else */
     struct dep_str agent_name, agent_version, task_id, parent_task_id, org_id; /* absent when there is none */
 };

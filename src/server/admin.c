@@ -103,8 +103,9 @@ struct dep_res dep_admin_reserve(struct dep_admin *a, size_t count)
 
 struct dep_res dep_admin_revoke(struct dep_admin *a, enum dep_revoked_kind kind, struct dep_str id)
 {
-    /* Two seconds ahead: what is being issued while this commits is covered too. */
-    int64_t before = a->now + 2;
+    /* Two seconds ahead: what is being issued while this commits is covered too. What ends for good may reach further, for disks that
+     * stall. */
+    int64_t before = a->now + (a->is_for_good ? 60 : 2);
     const struct dep_revocation entry = { kind, id, before, before + 3600 };
     struct dep_arena *arena = a->changes_memory != NULL ? &a->changes_arena : a->arena;
 

@@ -30,6 +30,7 @@ struct dep_admin {
     size_t changes_count, changes_max;
     struct dep_arena changes_arena; /* texts of many revocations: a family may be large */
     void *changes_memory;
+    bool is_for_good;  /* what is revoked never comes back: banned agents, deleted clients */
     const char *event; /* "agent.created"; NULL: nothing to record */
     struct dep_str target;
     char detail[200]; /* refusals: for the caller */

@@ -398,6 +398,7 @@ struct dep_res dep_admin_clients_delete(struct dep_admin *a)
 
     DEP_TRY(dep_admin_find(a, DEP_RECORD_CLIENT, &cell));
     dep_admin_change(a, DEP_CHANGE_REMOVE, DEP_RECORD_CLIENT, cell->id, cell->version, DEP_STR(""));
+    a->is_for_good = true;
     DEP_TRY(dep_admin_revoke(a, DEP_REVOKED_CLIENT, cell->id));
     a->event = "client.deleted";
     a->target = cell->id;
@@ -551,6 +552,22 @@ static struct dep_res check_issuer_name(struct dep_admin *a, struct dep_str id)
     return same.is_taken ? dep_admin_refuse(a, "another issuer has this name") : DEP_OK;
 }
 
+/* The store decides who has a name, and a name is given once: recycled names never inherit. */
+static struct dep_res claim_name(struct dep_admin *a, struct dep_str issuer)
+{
+    struct dep_str name = DEP_STR_ABSENT;
+    struct dep_buf id;
+
+    DEP_TRY(dep_json_str(DEP_JSON_GET(a->body, "name"), &name));
+    dep_buf_init_arena(&id, a->arena, name.len + 16);
+    dep_buf_put_c(&id, "issuer-name ");
+    dep_buf_put(&id, name);
+    if (id.has_failed)
+        return DEP_FAIL(ARENA_FULL);
+    dep_admin_change(a, DEP_CHANGE_ADD, DEP_RECORD_META, dep_buf_str(&id), 1, issuer);
+    return DEP_OK;
+}
+
 struct dep_res dep_admin_issuers_create(struct dep_admin *a)
 {
     struct dep_str id = DEP_STR_ABSENT, text;
@@ -571,6 +588,7 @@ struct dep_res dep_admin_issuers_create(struct dep_admin *a)
     DEP_TRY(check_issuer_name(a, id));
     DEP_TRY(create(a, DEP_RECORD_ISSUER, id, dep_buf_str(&generated),
                    "id name org uses audiences jwks_uri jwks lifetime_max_s is_single_use ceiling rules", &text));
+    DEP_TRY(claim_name(a, id));
     a->event = "issuer.created";
     dep_json_put_raw(&a->writer, text);
     return DEP_OK;

@@ -65,6 +65,7 @@ static struct dep_res set_state(struct dep_admin *a, enum dep_state state, const
     dep_admin_change(a, DEP_CHANGE_REPLACE, DEP_RECORD_AGENT, cell->id, cell->version, dep_buf_str(&text));
     if (state != DEP_STATE_ACTIVE) {
         subtree.root = cell->id;
+        a->is_for_good = state == DEP_STATE_BANNED;
         dep_snapshot_walk(a->snapshot, DEP_RECORD_AGENT, count_below, &subtree);
         DEP_TRY(dep_admin_reserve(a, subtree.count));
         dep_snapshot_walk(a->snapshot, DEP_RECORD_AGENT, revoke_below, &subtree);
