@@ -3,7 +3,8 @@
 
 #include <dirent.h>
 #include <pthread.h>
-#include <sys/stat.h>
+#include <signal.h>
+#include <sys/resource.h>
 
 #include "server/http_fixture.h"
 
@@ -197,6 +198,28 @@ DEP_TEST(a_store_that_fails_answers_503)
     place_close(&place);
 }
 
+/* A full disk: no file of this process may grow any more. */
+DEP_TEST(a_log_that_fails_answers_503)
+{
+    struct rlimit whole, none;
+    struct place place;
+    char text[4096];
+
+    place_open(&place);
+    DEP_ASSERT(signal(SIGXFSZ, SIG_IGN) != SIG_ERR && getrlimit(RLIMIT_FSIZE, &whole) == 0);
+    none = whole;
+    none.rlim_cur = 0;
+    DEP_CHECK(t, add(&place, "/a", text) == 201);
+    DEP_ASSERT(setrlimit(RLIMIT_FSIZE, &none) == 0);
+    DEP_CHECK(t, add(&place, "/b", text) == 503);
+    DEP_CHECK(t, strstr(text, "done") == NULL);
+    DEP_ASSERT(setrlimit(RLIMIT_FSIZE, &whole) == 0);
+    DEP_CHECK(t, dep_audit_size(place.log) == 1);
+    DEP_CHECK(t, add(&place, "/c", text) == 201);
+    DEP_CHECK(t, dep_audit_size(place.log) == 2);
+    place_close(&place);
+}
+
 /* What gathers while the writer is busy is one commit; what does not fit is refused and stays its owner's. */
 DEP_TEST(gathers_up_to_its_bound)
 {
@@ -262,6 +285,7 @@ int main(void)
     static const struct dep_test_row rows[] = {
         DEP_ROW(records_and_answers),
         DEP_ROW(a_store_that_fails_answers_503),
+        DEP_ROW(a_log_that_fails_answers_503),
         DEP_ROW(gathers_up_to_its_bound),
         DEP_ROW(stopping_drains),
     };
