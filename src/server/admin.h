@@ -55,7 +55,18 @@ DEP_MUST struct dep_res dep_admin_merge(struct dep_admin *a, const struct dep_js
 DEP_MUST struct dep_res dep_admin_find(struct dep_admin *a, enum dep_record_kind kind,
                                        const struct dep_cell **ret_cell);
 
-/* admin_records.c */
+/* admin_records.c: what all kinds of records share. */
+DEP_MUST struct dep_res dep_admin_parse(struct dep_admin *a, struct dep_str text, const struct dep_json **ret_json);
+DEP_MUST struct dep_res dep_admin_list(struct dep_admin *a, enum dep_record_kind kind,
+                                       void (*write)(struct dep_json_writer *writer, const struct dep_cell *cell));
+/* Merges the request's body into the record of the path; the new text is checked and becomes a change. */
+DEP_MUST struct dep_res dep_admin_update_record(struct dep_admin *a, enum dep_record_kind kind, const char *allowed,
+                                                struct dep_str *ret_text);
+/* The same for a new record: `generated` is an object with what the caller may not choose, or need not. */
+DEP_MUST struct dep_res dep_admin_create_record(struct dep_admin *a, enum dep_record_kind kind, struct dep_str id,
+                                                struct dep_str generated, const char *allowed,
+                                                struct dep_str *ret_text);
+/* admin_records.c, admin_issuers.c: the routes. */
 dep_admin_route dep_admin_agents_list, dep_admin_agents_create, dep_admin_agents_get, dep_admin_agents_update;
 dep_admin_route dep_admin_clients_list, dep_admin_clients_create, dep_admin_clients_get, dep_admin_clients_update;
 dep_admin_route dep_admin_clients_delete, dep_admin_clients_rotate;

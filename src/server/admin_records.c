@@ -23,7 +23,7 @@ static struct dep_str new_ulid(struct dep_admin *a, const char *prefix)
     return dep_buf_str(&id);
 }
 
-static struct dep_res parse(struct dep_admin *a, struct dep_str text, const struct dep_json **ret_json)
+struct dep_res dep_admin_parse(struct dep_admin *a, struct dep_str text, const struct dep_json **ret_json)
 {
     struct dep_json *json;
 
@@ -66,8 +66,8 @@ static bool list_one(void *context, const struct dep_cell *cell)
     return !list->a->out.has_failed;
 }
 
-static struct dep_res list_all(struct dep_admin *a, enum dep_record_kind kind,
-                               void (*write)(struct dep_json_writer *writer, const struct dep_cell *cell))
+struct dep_res dep_admin_list(struct dep_admin *a, enum dep_record_kind kind,
+                              void (*write)(struct dep_json_writer *writer, const struct dep_cell *cell))
 {
     struct list list = { a, write };
 
@@ -100,14 +100,14 @@ static struct dep_str stored(struct dep_admin *a, const struct dep_cell *cell)
 }
 
 /* Merges the request's body into a stored record; the new text is checked and becomes a change. */
-static struct dep_res update(struct dep_admin *a, enum dep_record_kind kind, const char *allowed,
-                             struct dep_str *ret_text)
+struct dep_res dep_admin_update_record(struct dep_admin *a, enum dep_record_kind kind, const char *allowed,
+                                       struct dep_str *ret_text)
 {
     const struct dep_cell *cell;
     const struct dep_json *base = NULL;
 
     DEP_TRY(dep_admin_find(a, kind, &cell));
-    DEP_TRY(parse(a, stored(a, cell), &base));
+    DEP_TRY(dep_admin_parse(a, stored(a, cell), &base));
     DEP_TRY(dep_admin_merge(a, base, a->body, allowed, ret_text));
     DEP_TRY(check_record(a, kind, cell->id, *ret_text));
     dep_admin_change(a, DEP_CHANGE_REPLACE, kind, cell->id, cell->version, *ret_text);
@@ -115,14 +115,14 @@ static struct dep_res update(struct dep_admin *a, enum dep_record_kind kind, con
     return DEP_OK;
 }
 
-static struct dep_res create(struct dep_admin *a, enum dep_record_kind kind, struct dep_str id,
-                             struct dep_str generated, const char *allowed, struct dep_str *ret_text)
+struct dep_res dep_admin_create_record(struct dep_admin *a, enum dep_record_kind kind, struct dep_str id,
+                                       struct dep_str generated, const char *allowed, struct dep_str *ret_text)
 {
     const struct dep_json *base = NULL;
 
     if (a->body == NULL)
         return dep_admin_refuse(a, "the body is missing; members: %s", allowed);
-    DEP_TRY(parse(a, generated, &base));
+    DEP_TRY(dep_admin_parse(a, generated, &base));
     DEP_TRY(dep_admin_merge(a, base, a->body, allowed, ret_text));
     DEP_TRY(check_record(a, kind, id, *ret_text));
     dep_admin_change(a, DEP_CHANGE_ADD, kind, id, 1, *ret_text);
@@ -140,7 +140,7 @@ static void write_agent(struct dep_json_writer *writer, const struct dep_cell *c
 
 struct dep_res dep_admin_agents_list(struct dep_admin *a)
 {
-    return list_all(a, DEP_RECORD_AGENT, write_agent);
+    return dep_admin_list(a, DEP_RECORD_AGENT, write_agent);
 }
 
 struct dep_res dep_admin_agents_get(struct dep_admin *a)
@@ -205,7 +205,7 @@ static struct dep_res check_agent_text(struct dep_admin *a, struct dep_str text)
     const struct dep_json *json = NULL;
     struct dep_agent agent;
 
-    DEP_TRY(parse(a, text, &json));
+    DEP_TRY(dep_admin_parse(a, text, &json));
     DEP_TRY(dep_agent_read(a->arena, json, &agent));
     return check_ceiling(a, &agent);
 }
@@ -230,8 +230,8 @@ struct dep_res dep_admin_agents_create(struct dep_admin *a)
     dep_json_member(&writer, "org", org);
     dep_json_member_int(&writer, "created", a->now);
     dep_json_close(&writer, '}');
-    DEP_TRY(create(a, DEP_RECORD_AGENT, id, dep_buf_str(&generated),
-                   "name owner org agent_version purpose parent ceiling delegation", &text));
+    DEP_TRY(dep_admin_create_record(a, DEP_RECORD_AGENT, id, dep_buf_str(&generated),
+                                    "name owner org agent_version purpose parent ceiling delegation", &text));
     DEP_TRY(check_agent_text(a, text));
     a->event = "agent.created";
     dep_json_put_raw(&a->writer, text);
@@ -242,7 +242,7 @@ struct dep_res dep_admin_agents_update(struct dep_admin *a)
 {
     struct dep_str text;
 
-    DEP_TRY(update(a, DEP_RECORD_AGENT, "name owner agent_version purpose ceiling delegation", &text));
+    DEP_TRY(dep_admin_update_record(a, DEP_RECORD_AGENT, "name owner agent_version purpose ceiling delegation", &text));
     DEP_TRY(check_agent_text(a, text));
     a->event = "agent.updated";
     dep_json_put_raw(&a->writer, text);
@@ -258,7 +258,7 @@ static void write_client(struct dep_json_writer *writer, const struct dep_cell *
 
 struct dep_res dep_admin_clients_list(struct dep_admin *a)
 {
-    return list_all(a, DEP_RECORD_CLIENT, write_client);
+    return dep_admin_list(a, DEP_RECORD_CLIENT, write_client);
 }
 
 struct dep_res dep_admin_clients_get(struct dep_admin *a)
@@ -304,7 +304,7 @@ static struct dep_res show_client(struct dep_admin *a, struct dep_str text, stru
 {
     const struct dep_json *json = NULL;
 
-    DEP_TRY(parse(a, text, &json));
+    DEP_TRY(dep_admin_parse(a, text, &json));
     dep_json_open(&a->writer, '{');
     for (const struct dep_json *m = json->child; m != NULL; m = m->next) {
         if (dep_str_eq(m->name, DEP_STR("secrets")))
@@ -373,8 +373,9 @@ struct dep_res dep_admin_clients_create(struct dep_admin *a)
     dep_buf_init_arena(&generated, a->arena, 1024);
     dep_json_begin(&writer, &generated);
     put_generated_client(a, &writer, id, dep_str_is_absent(secret) ? NULL : &record);
-    DEP_TRY(create(a, DEP_RECORD_CLIENT, id, dep_buf_str(&generated),
-                   "name agent resource auth jwks grants needs_dpop default_resource may_introspect_any", &text));
+    DEP_TRY(dep_admin_create_record(
+        a, DEP_RECORD_CLIENT, id, dep_buf_str(&generated),
+        "name agent resource auth jwks grants needs_dpop default_resource may_introspect_any", &text));
     a->event = "client.created";
     return show_client(a, text, secret);
 }
@@ -385,7 +386,8 @@ struct dep_res dep_admin_clients_update(struct dep_admin *a)
     struct dep_str text;
 
     DEP_TRY(check_client_links(a));
-    DEP_TRY(update(a, DEP_RECORD_CLIENT, "name is_enabled needs_dpop default_resource jwks may_introspect_any", &text));
+    DEP_TRY(dep_admin_update_record(a, DEP_RECORD_CLIENT,
+                                    "name is_enabled needs_dpop default_resource jwks may_introspect_any", &text));
     if (dep_is_ok(dep_json_bool(DEP_JSON_GET(a->body, "is_enabled"), &is_enabled)) && !is_enabled)
         DEP_TRY(dep_admin_revoke(a, DEP_REVOKED_CLIENT, a->target));
     a->event = "client.updated";
@@ -451,7 +453,7 @@ static void write_resource(struct dep_json_writer *writer, const struct dep_cell
 
 struct dep_res dep_admin_resources_list(struct dep_admin *a)
 {
-    return list_all(a, DEP_RECORD_RESOURCE, write_resource);
+    return dep_admin_list(a, DEP_RECORD_RESOURCE, write_resource);
 }
 
 struct dep_res dep_admin_resources_get(struct dep_admin *a)
@@ -478,8 +480,8 @@ struct dep_res dep_admin_resources_create(struct dep_admin *a)
     dep_json_open(&writer, '{');
     dep_json_member_int(&writer, "created", a->now);
     dep_json_close(&writer, '}');
-    DEP_TRY(create(a, DEP_RECORD_RESOURCE, id, dep_buf_str(&generated),
-                   "id name scopes default_scopes needs_dpop token_lifetime_s", &text));
+    DEP_TRY(dep_admin_create_record(a, DEP_RECORD_RESOURCE, id, dep_buf_str(&generated),
+                                    "id name scopes default_scopes needs_dpop token_lifetime_s", &text));
     a->event = "resource.created";
     dep_json_put_raw(&a->writer, text);
     return DEP_OK;
@@ -489,7 +491,8 @@ struct dep_res dep_admin_resources_update(struct dep_admin *a)
 {
     struct dep_str text;
 
-    DEP_TRY(update(a, DEP_RECORD_RESOURCE, "name scopes default_scopes needs_dpop token_lifetime_s is_enabled", &text));
+    DEP_TRY(dep_admin_update_record(a, DEP_RECORD_RESOURCE,
+                                    "name scopes default_scopes needs_dpop token_lifetime_s is_enabled", &text));
     a->event = "resource.updated";
     dep_json_put_raw(&a->writer, text);
     return DEP_OK;
@@ -503,135 +506,6 @@ struct dep_res dep_admin_resources_delete(struct dep_admin *a)
     dep_admin_change(a, DEP_CHANGE_REMOVE, DEP_RECORD_RESOURCE, cell->id, cell->version, DEP_STR(""));
     a->event = "resource.deleted";
     a->target = cell->id;
-    dep_json_put_raw(&a->writer, DEP_STR("{}"));
-    return DEP_OK;
-}
-
-/* ---- foreign issuers ---- */
-
-static void write_issuer(struct dep_json_writer *writer, const struct dep_cell *cell)
-{
-    dep_trusted_issuer_write(writer, &cell->issuer);
-}
-
-struct dep_res dep_admin_issuers_list(struct dep_admin *a)
-{
-    return list_all(a, DEP_RECORD_ISSUER, write_issuer);
-}
-
-struct dep_res dep_admin_issuers_get(struct dep_admin *a)
-{
-    const struct dep_cell *cell;
-
-    DEP_TRY(dep_admin_find(a, DEP_RECORD_ISSUER, &cell));
-    write_issuer(&a->writer, cell);
-    return DEP_OK;
-}
-
-struct same_name {
-    struct dep_str id, name;
-    bool is_taken;
-};
-
-static bool find_same_name(void *context, const struct dep_cell *cell)
-{
-    struct same_name *same = context;
-
-    same->is_taken |= dep_str_eq(cell->issuer.name, same->name) && !dep_str_eq(cell->id, same->id);
-    return !same->is_taken;
-}
-
-/* Names make principals: two issuers with one name would share their users. */
-static struct dep_res check_issuer_name(struct dep_admin *a, struct dep_str id)
-{
-    struct same_name same = { .id = id };
-
-    if (!dep_is_ok(dep_json_str(DEP_JSON_GET(a->body, "name"), &same.name)))
-        return DEP_OK;
-    dep_snapshot_walk(a->snapshot, DEP_RECORD_ISSUER, find_same_name, &same);
-    return same.is_taken ? dep_admin_refuse(a, "another issuer has this name") : DEP_OK;
-}
-
-/* The store decides who has a name, and a name is given once: recycled names never inherit. */
-static struct dep_res claim_name(struct dep_admin *a, struct dep_str issuer)
-{
-    struct dep_str name = DEP_STR_ABSENT;
-    struct dep_buf id;
-
-    DEP_TRY(dep_json_str(DEP_JSON_GET(a->body, "name"), &name));
-    dep_buf_init_arena(&id, a->arena, name.len + 16);
-    dep_buf_put_c(&id, "issuer-name ");
-    dep_buf_put(&id, name);
-    if (id.has_failed)
-        return DEP_FAIL(ARENA_FULL);
-    dep_admin_change(a, DEP_CHANGE_ADD, DEP_RECORD_META, dep_buf_str(&id), 1, issuer);
-    return DEP_OK;
-}
-
-struct dep_res dep_admin_issuers_create(struct dep_admin *a)
-{
-    struct dep_str id = DEP_STR_ABSENT, text;
-    struct dep_json_writer writer;
-    struct dep_buf generated;
-
-    dep_buf_init_arena(&generated, a->arena, 128);
-    dep_json_begin(&writer, &generated);
-    dep_json_open(&writer, '{');
-    dep_json_member(&writer, "org", DEP_STR("default"));
-    dep_json_member_bool(&writer, "is_enabled", true);
-    dep_json_member_int(&writer, "created", a->now);
-    dep_json_close(&writer, '}');
-    if (!dep_is_ok(dep_json_str(DEP_JSON_GET(a->body, "id"), &id)) || dep_str_is_blank(id))
-        return dep_admin_refuse(a, "id is missing: the issuer identifier, as it stands in iss");
-    if (dep_str_eq(id, a->settings->policy.issuer))
-        return dep_admin_refuse(a, "this server does not trust itself as a foreign issuer");
-    DEP_TRY(check_issuer_name(a, id));
-    DEP_TRY(create(a, DEP_RECORD_ISSUER, id, dep_buf_str(&generated),
-                   "id name org uses audiences jwks_uri jwks lifetime_max_s is_single_use ceiling rules", &text));
-    DEP_TRY(claim_name(a, id));
-    a->event = "issuer.created";
-    dep_json_put_raw(&a->writer, text);
-    return DEP_OK;
-}
-
-/* All users of an issuer that is switched off: an entry for "user:<name>:" covers them. */
-static struct dep_res revoke_users(struct dep_admin *a)
-{
-    const struct dep_cell *cell = dep_snapshot_find(a->snapshot, DEP_RECORD_ISSUER, a->target);
-    bool is_enabled = true, is_deleted = dep_str_eq(a->exchange->method, DEP_STR("DELETE"));
-    struct dep_buf id;
-
-    if (!is_deleted && (!dep_is_ok(dep_json_bool(DEP_JSON_GET(a->body, "is_enabled"), &is_enabled)) || is_enabled))
-        return DEP_OK;
-    dep_buf_init_arena(&id, a->arena, 128);
-    dep_buf_put_c(&id, "user:");
-    dep_buf_put(&id, cell->issuer.name);
-    dep_buf_put_char(&id, ':');
-    return id.has_failed ? DEP_FAIL(ARENA_FULL) : dep_admin_revoke(a, DEP_REVOKED_AGENT, dep_buf_str(&id));
-}
-
-struct dep_res dep_admin_issuers_update(struct dep_admin *a)
-{
-    struct dep_str text;
-
-    /* Neither name nor organisation: principals that exist would become others. */
-    DEP_TRY(update(a, DEP_RECORD_ISSUER,
-                   "uses audiences jwks_uri jwks lifetime_max_s is_single_use is_enabled ceiling rules", &text));
-    DEP_TRY(revoke_users(a));
-    a->event = "issuer.updated";
-    dep_json_put_raw(&a->writer, text);
-    return DEP_OK;
-}
-
-struct dep_res dep_admin_issuers_delete(struct dep_admin *a)
-{
-    const struct dep_cell *cell;
-
-    DEP_TRY(dep_admin_find(a, DEP_RECORD_ISSUER, &cell));
-    dep_admin_change(a, DEP_CHANGE_REMOVE, DEP_RECORD_ISSUER, cell->id, cell->version, DEP_STR(""));
-    a->target = cell->id;
-    DEP_TRY(revoke_users(a));
-    a->event = "issuer.deleted";
     dep_json_put_raw(&a->writer, DEP_STR("{}"));
     return DEP_OK;
 }
