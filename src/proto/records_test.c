@@ -14,13 +14,13 @@ enum kind { AGENT, CLIENT, RESOURCE, KEY, REVOCATION, ISSUER };
 
 /* The least of each kind, its braces left off: rows append members. */
 static const char *const least[] = {
-    [AGENT] = "\"id\":\"" A "\",\"name\":\"n\",\"owner\":\"o\",\"org\":\"acme\",\"ceiling\":" RIGHTS,
-    [CLIENT] = "\"id\":\"" U "\",\"name\":\"n\",\"agent\":\"" A "\",\"auth\":\"client_secret_basic\"",
-    [RESOURCE] = "\"id\":\"https://a.example\",\"name\":\"n\",\"scopes\":[\"read\",\"write\"]",
-    [KEY] = "\"kid\":\"k\",\"alg\":\"ES256\",\"state\":\"active\",\"der\":\"AAAA\"",
-    [REVOCATION] = "\"kind\":\"agent\",\"id\":\"" A "\"",
-    [ISSUER] =
-        "\"id\":\"https://idp.example\",\"name\":\"corp\",\"org\":\"acme\",\"uses\":[\"subject\"],\"ceiling\":" RIGHTS,
+    [AGENT] = ("\"id\":\"" A "\",\"name\":\"n\",\"owner\":\"o\",\"org\":\"acme\",\"ceiling\":" RIGHTS),
+    [CLIENT] = ("\"id\":\"" U "\",\"name\":\"n\",\"agent\":\"" A "\",\"auth\":\"client_secret_basic\""),
+    [RESOURCE] = ("\"id\":\"https://a.example\",\"name\":\"n\",\"scopes\":[\"read\",\"write\"]"),
+    [KEY] = ("\"kid\":\"k\",\"alg\":\"ES256\",\"state\":\"active\",\"der\":\"AAAA\""),
+    [REVOCATION] = ("\"kind\":\"agent\",\"id\":\"" A "\""),
+    [ISSUER] = ("\"id\":\"https://"
+                "idp.example\",\"name\":\"corp\",\"org\":\"acme\",\"uses\":[\"subject\"],\"ceiling\":" RIGHTS),
 };
 
 union record {
