@@ -171,7 +171,7 @@ static struct dep_res check_ceiling(struct dep_admin *a, const struct dep_agent 
     const struct dep_cell *parent = NULL;
 
     if (!dep_str_is_absent(agent->parent)) {
-        struct dep_agent above;
+        struct dep_agent above = { .effective_state = DEP_STATE_BANNED };
 
         parent = dep_snapshot_find(a->snapshot, DEP_RECORD_AGENT, agent->parent);
         if (parent != NULL)
