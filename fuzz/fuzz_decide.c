@@ -1,4 +1,4 @@
-/* decide() under the fuzzer: client_credentials, exchange, introspection and revocation, with and without proofs.
+/* decide() under the fuzzer: client_credentials, exchange, jwt-bearer, introspection and revocation, with and without proofs.
  *
  * Structured: the input is cut into fields. Tokens, assertions and proofs are signed after the fuzzer has written their payloads, so that
  * it gets past the signature and meets the rules behind it. Properties checked on every input:
@@ -130,7 +130,46 @@ static void put_assertion(struct input *in, struct dep_buf *body)
                  world_sign_text(world, client_key, DEP_STR("client-authentication+jwt"), DEP_STR("k1"), text));
 }
 
-static void put_form(struct input *in, enum dep_endpoint endpoint, uint8_t kind, struct dep_buf *body)
+/* A JWT of the trusted foreign issuer: an ID token, an ID-JAG, or what the fuzzer wrote. */
+static struct dep_str make_foreign(struct input *in, const char *typ, size_t client)
+{
+    uint8_t kind = take_byte(in);
+    char payload[512];
+    struct dep_str text;
+
+    (void)snprintf(payload, sizeof(payload),
+                   "{\"iss\":\"" WORLD_IDP "\",\"sub\":\"alice\",\"aud\":\"" WORLD_ISSUER
+                   "\",\"exp\":%lld,\"iat\":%lld,\"jti\":\"f%u\",\"client_id\":\"%s\"}",
+                   (long long)WORLD_NOW + 100, (long long)WORLD_NOW - 1, kind, world->client_ids[client]);
+    text = kind & 1 ? take_text(in) : dep_str_c(payload);
+    return world_sign_text(world, world->idp_key, dep_str_c(typ), DEP_STR("idp-1"), text);
+}
+
+/* The subject of an exchange, or the assertion of a grant. */
+static void put_subject(struct input *in, uint8_t kind, size_t client, struct dep_buf *body)
+{
+    uint8_t door = take_byte(in) % 4;
+
+    if (door == 3) {
+        dep_form_put(body, DEP_STR("grant_type"), DEP_STR("urn:ietf:params:oauth:grant-type:jwt-bearer"));
+        dep_form_put(body, DEP_STR("assertion"), make_foreign(in, "oauth-id-jag+jwt", client));
+        return;
+    }
+    dep_form_put(body, DEP_STR("grant_type"), DEP_STR(EXCHANGE));
+    if (door == 2) {
+        dep_form_put(body, DEP_STR("subject_token_type"), DEP_STR("urn:ietf:params:oauth:token-type:id_token"));
+        dep_form_put(body, DEP_STR("subject_token"), make_foreign(in, "JWT", client));
+    } else {
+        dep_form_put(body, DEP_STR("subject_token_type"), DEP_STR(ACCESS_TOKEN_TYPE));
+        dep_form_put(body, DEP_STR("subject_token"), make_token(in));
+    }
+    if (kind & 8) {
+        dep_form_put(body, DEP_STR("actor_token_type"), DEP_STR(ACCESS_TOKEN_TYPE));
+        dep_form_put(body, DEP_STR("actor_token"), make_token(in));
+    }
+}
+
+static void put_form(struct input *in, enum dep_endpoint endpoint, uint8_t kind, size_t client, struct dep_buf *body)
 {
     static const char *const targets[] = { WORLD_API, WORLD_API2, WORLD_WORKER, WORLD_ORCHESTRATOR, WORLD_ISSUER };
 
@@ -138,17 +177,10 @@ static void put_form(struct input *in, enum dep_endpoint endpoint, uint8_t kind,
         dep_form_put(body, DEP_STR("token"), make_token(in));
         return;
     }
-    if (kind & 4) {
-        dep_form_put(body, DEP_STR("grant_type"), DEP_STR(EXCHANGE));
-        dep_form_put(body, DEP_STR("subject_token_type"), DEP_STR(ACCESS_TOKEN_TYPE));
-        dep_form_put(body, DEP_STR("subject_token"), make_token(in));
-        if (kind & 8) {
-            dep_form_put(body, DEP_STR("actor_token_type"), DEP_STR(ACCESS_TOKEN_TYPE));
-            dep_form_put(body, DEP_STR("actor_token"), make_token(in));
-        }
-    } else {
+    if (kind & 4)
+        put_subject(in, kind, client, body);
+    else
         dep_form_put(body, DEP_STR("grant_type"), DEP_STR("client_credentials"));
-    }
     if (kind & 16)
         dep_form_put(body, DEP_STR("resource"), dep_str_c(targets[take_byte(in) % 5]));
     if (kind & 32)
@@ -165,7 +197,7 @@ static void check_issued(const struct dep_decision *decision, const struct dep_a
     DEP_FUZZ_CHECK(token->aud_count > 0 && token->jti.len > 0 && token->sub.len > 0);
     DEP_FUZZ_CHECK(dep_str_eq(dep_token_presenter(token), agent->id));
     DEP_FUZZ_CHECK(dep_str_is_absent(token->scope) || dep_is_ok(dep_scope_check(token->scope)));
-    DEP_FUZZ_CHECK(!decision->is_exchange || token->lineage_count > 0);
+    DEP_FUZZ_CHECK(!decision->is_exchange || token->lineage_count > 0 || dep_str_starts(token->sub, DEP_STR("user:")));
 }
 
 /* Runs the shell's loop once; true when a decision came out. */
@@ -234,7 +266,7 @@ void dep_fuzz_one(const uint8_t *data, size_t size)
 
     client = has_assertion ? WORLD_AGENTS - 1 : take_byte(&in) % (WORLD_AGENTS - 1);
     dep_buf_init(&body, memory, sizeof(memory));
-    put_form(&in, endpoint, kind, &body);
+    put_form(&in, endpoint, kind, client, &body);
     if (has_assertion)
         put_assertion(&in, &body);
     proof = make_proof(&in);
