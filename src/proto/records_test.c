@@ -109,7 +109,7 @@ static struct dep_res read_with(enum kind kind, const char *without, const char 
             (void)snprintf(text, sizeof(text), "{%.*s%s%s}", (int)len, least[kind], end + 1, more);
     }
     dep_arena_reset(&arena);
-    return read_json(kind, dep_str(text, strlen(text)), ret_record);
+    return read_json(kind, dep_arena_dup(&arena, dep_str(text, strlen(text))), ret_record);
 }
 
 DEP_TEST(the_least_of_each_kind)
