@@ -15,25 +15,18 @@
 #define URL_MAX 2048u
 #define ARENA_BYTES (512u * 1024u)
 
-struct waiting {
-    struct dep_net_exchange *exchange;
-    enum dep_guard_adapter adapter;
-};
-
 struct dep_keys {
     const struct dep_sidecar_config *config;
-    dep_keys_resume *resume;
-    void *context;
     struct dep_slot slot;
     struct dep_issuer issuer;
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t wake;
     bool is_stopping, is_wanted, is_in_flight;
-    int64_t asked_ms;               /* when an unknown kid last led to a fetch */
-    atomic_int_fast64_t fetched_ms; /* 0: never */
-    atomic_int_fast64_t hinted_ms;  /* since when the issuer has said that it has other keys; 0: these are they */
-    struct waiting waiting[WAITING_MAX];
+    int64_t asked_ms;                /* when an unknown kid last led to a fetch */
+    atomic_int_fast64_t fetched_ms;  /* 0: never */
+    atomic_int_fast64_t hinted_ms;   /* since when the issuer has said that it has other keys; 0: these are they */
+    struct dep_keys_waiter *waiting; /* newest first */
     size_t waiting_count;
     char url[URL_MAX]; /* jwks_uri; empty: not known */
     unsigned char digest[DEP_SHA256_LEN];
@@ -112,17 +105,20 @@ static bool wait_until_due(struct dep_keys *keys, int64_t due_ms)
 
 static void resume_all(struct dep_keys *keys)
 {
-    struct waiting waiting[WAITING_MAX];
-    size_t count;
+    struct dep_keys_waiter *waiting;
 
     pthread_mutex_lock(&keys->lock);
     keys->is_in_flight = false;
-    count = keys->waiting_count;
-    memcpy(waiting, keys->waiting, count * sizeof(waiting[0]));
+    waiting = keys->waiting;
+    keys->waiting = NULL;
     keys->waiting_count = 0;
     pthread_mutex_unlock(&keys->lock);
-    for (size_t i = 0; i < count; i++)
-        keys->resume(keys->context, waiting[i].exchange, waiting[i].adapter);
+    while (waiting != NULL) {
+        struct dep_keys_waiter *next = waiting->next;
+
+        waiting->resume(waiting);
+        waiting = next;
+    }
 }
 
 /* A good fetch answers the hints that came before it began; a newer one has asked for the next. */
@@ -154,8 +150,7 @@ static void *run(void *context)
     return NULL;
 }
 
-struct dep_keys *dep_keys_new(const struct dep_sidecar_config *config, int stop_fd, dep_keys_resume *resume,
-                              void *context)
+struct dep_keys *dep_keys_new(const struct dep_sidecar_config *config, int stop_fd)
 {
     struct dep_keys *keys = calloc(1, sizeof(*keys));
     pthread_condattr_t attributes;
@@ -163,8 +158,6 @@ struct dep_keys *dep_keys_new(const struct dep_sidecar_config *config, int stop_
     if (keys == NULL)
         return NULL;
     keys->config = config;
-    keys->resume = resume;
-    keys->context = context;
     keys->asked_ms = INT64_MIN / 2;
     atomic_init(&keys->fetched_ms, 0);
     atomic_init(&keys->hinted_ms, 0);
@@ -232,16 +225,16 @@ bool dep_keys_may_refresh(struct dep_keys *keys, int64_t now_ms)
     return may;
 }
 
-bool dep_keys_wait(struct dep_keys *keys, struct dep_net_exchange *exchange, enum dep_guard_adapter adapter,
-                   int64_t now_ms)
+bool dep_keys_wait(struct dep_keys *keys, struct dep_keys_waiter *waiter, int64_t now_ms)
 {
     bool waits;
 
     pthread_mutex_lock(&keys->lock);
     waits = may_refresh(keys, now_ms);
     if (waits) {
-        dep_net_defer(exchange);
-        keys->waiting[keys->waiting_count++] = (struct waiting){ exchange, adapter };
+        waiter->next = keys->waiting;
+        keys->waiting = waiter;
+        keys->waiting_count++;
         if (!keys->is_in_flight && !keys->is_wanted) {
             keys->asked_ms = now_ms;
             keys->is_wanted = true;

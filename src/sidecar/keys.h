@@ -8,7 +8,6 @@
 #define DEP_SIDECAR_KEYS_H
 
 #include "guard/guard.h"
-#include "net/server.h"
 #include "sidecar/share.h"
 #include "sidecar/sidecar.h"
 
@@ -19,12 +18,15 @@ struct dep_key_set {
 };
 
 struct dep_keys;
-/* An exchange that waited for a fetch goes on here, on the keys' thread. */
-typedef void dep_keys_resume(void *context, struct dep_net_exchange *exchange, enum dep_guard_adapter adapter);
+/* Something that waits for a fetch; the first member of whatever carries it. `resume` is called once, on the keys'
+ * thread. */
+struct dep_keys_waiter {
+    struct dep_keys_waiter *next;
+    void (*resume)(struct dep_keys_waiter *waiter);
+};
 
 /* Starts the thread, which fetches at once. NULL when out of memory or threads. */
-struct dep_keys *dep_keys_new(const struct dep_sidecar_config *config, int stop_fd, dep_keys_resume *resume,
-                              void *context);
+struct dep_keys *dep_keys_new(const struct dep_sidecar_config *config, int stop_fd);
 /* Ends the thread; `stop_fd` must be readable by now. Those that wait are resumed. */
 void dep_keys_stop(struct dep_keys *keys);
 void dep_keys_free(struct dep_keys *keys);
@@ -34,10 +36,8 @@ struct dep_slot *dep_keys_slot(struct dep_keys *keys);
 bool dep_keys_are_usable(struct dep_keys *keys, int64_t now_ms);
 /* True when an unknown kid may be waited for. */
 bool dep_keys_may_refresh(struct dep_keys *keys, int64_t now_ms);
-/* Asks for a fetch and lets the exchange wait for it (dep_net_defer() is called here). False: not now, decide with what
- * there is. */
-bool dep_keys_wait(struct dep_keys *keys, struct dep_net_exchange *exchange, enum dep_guard_adapter adapter,
-                   int64_t now_ms);
+/* Asks for a fetch and takes the waiter. False: not now, decide with what there is. */
+bool dep_keys_wait(struct dep_keys *keys, struct dep_keys_waiter *waiter, int64_t now_ms);
 /* The feed says that the issuer's keys changed: fetch now. */
 void dep_keys_hint(struct dep_keys *keys);
 

@@ -7,7 +7,7 @@
 #include "guard/metadata.h"
 #include "proto/scope.h"
 #include "sidecar/clock.h"
-#include "sidecar/process.h"
+#include "sidecar/engine.h"
 
 #define TEXTS_MAX 32768u
 #define DOCUMENT_MAX 8192u
@@ -76,8 +76,6 @@ static int check(const struct dep_sidecar_config *config)
         return unusable("--scope: not a list of scopes");
     if (dep_str_is_blank(config->client_id) || config->client_secret.len == 0)
         return unusable("the revocation feed needs the resource's client: an id and a secret");
-    if (config->listen_count == 0)
-        return unusable("--listen: at least one address is needed");
     if (config->audit_directory == NULL || config->audit_directory[0] == '\0')
         return unusable("a directory for the audit log is needed");
     return 0;
@@ -95,69 +93,70 @@ static struct dep_res origin_of(struct dep_arena *arena, struct dep_str text, st
     return DEP_OK;
 }
 
-static struct dep_res make_texts(struct dep_sidecar *sidecar)
+static struct dep_res make_texts(struct dep_engine *engine)
 {
-    const struct dep_sidecar_config *config = &sidecar->config;
+    const struct dep_sidecar_config *config = &engine->config;
     const struct dep_guard_metadata metadata = { config->resource, config->resource_name, config->issuer,
                                                  config->scopes_offered, config->needs_dpop };
     struct dep_buf document, url, node;
 
-    DEP_TRY(origin_of(&sidecar->arena, dep_str_is_blank(config->public_url) ? config->resource : config->public_url,
-                      &sidecar->policy.origin));
-    dep_buf_init_arena(&url, &sidecar->arena, URL_MAX);
-    DEP_TRY(dep_guard_metadata_url(&url, sidecar->policy.origin, config->resource));
-    sidecar->policy.resource_metadata = dep_buf_str(&url);
-    sidecar->metadata_path = dep_str_sub(dep_buf_str(&url), sidecar->policy.origin.len, url.len);
-    dep_buf_init_arena(&document, &sidecar->arena, DOCUMENT_MAX);
+    DEP_TRY(origin_of(&engine->arena, dep_str_is_blank(config->public_url) ? config->resource : config->public_url,
+                      &engine->policy.origin));
+    dep_buf_init_arena(&url, &engine->arena, URL_MAX);
+    DEP_TRY(dep_guard_metadata_url(&url, engine->policy.origin, config->resource));
+    engine->policy.resource_metadata = dep_buf_str(&url);
+    engine->metadata_path = dep_str_sub(dep_buf_str(&url), engine->policy.origin.len, url.len);
+    dep_buf_init_arena(&document, &engine->arena, DOCUMENT_MAX);
     dep_guard_metadata_put(&document, &metadata);
-    sidecar->metadata = dep_buf_str(&document);
-    dep_buf_init_arena(&node, &sidecar->arena, URL_MAX);
+    engine->metadata = dep_buf_str(&document);
+    dep_buf_init_arena(&node, &engine->arena, URL_MAX);
     dep_buf_put_c(&node, "guard ");
     dep_buf_put(&node, config->resource);
-    sidecar->node = dep_buf_str(&node);
+    engine->node = dep_buf_str(&node);
     return document.has_failed || node.has_failed ? DEP_FAIL(BUF_FULL) : DEP_OK;
 }
 
-static void make_policy(struct dep_sidecar *sidecar)
+static void make_policy(struct dep_engine *engine)
 {
-    const struct dep_sidecar_config *config = &sidecar->config;
+    const struct dep_sidecar_config *config = &engine->config;
 
-    dep_random(sidecar->nonce_key, sizeof(sidecar->nonce_key));
-    sidecar->nonce =
-        (struct dep_nonce_policy){ dep_secret(sidecar->nonce_key, sizeof(sidecar->nonce_key)), config->resource, 60 };
-    sidecar->policy.scopes = config->scopes;
-    sidecar->policy.token = (struct dep_token_policy){ config->issuer, config->resource, config->algs, config->skew_s };
-    sidecar->policy.dpop = (struct dep_dpop_policy){ .age_max_s = config->proof_age_max_s,
-                                                     .skew_s = config->skew_s,
-                                                     .fence = dep_clock_unix(),
-                                                     .needs_nonce = config->needs_nonce,
-                                                     .nonce = &sidecar->nonce };
-    sidecar->policy.needs_dpop = config->needs_dpop;
-    sidecar->policy.feed_silence_max_s = config->feed_silence_max_s;
+    dep_random(engine->nonce_key, sizeof(engine->nonce_key));
+    engine->nonce =
+        (struct dep_nonce_policy){ dep_secret(engine->nonce_key, sizeof(engine->nonce_key)), config->resource, 60 };
+    engine->policy.scopes = config->scopes;
+    engine->policy.token = (struct dep_token_policy){ config->issuer, config->resource, config->algs, config->skew_s };
+    engine->policy.dpop = (struct dep_dpop_policy){ .age_max_s = config->proof_age_max_s,
+                                                    .skew_s = config->skew_s,
+                                                    .fence = dep_clock_unix(),
+                                                    .needs_nonce = config->needs_nonce,
+                                                    .nonce = &engine->nonce };
+    engine->policy.needs_dpop = config->needs_dpop;
+    engine->policy.feed_silence_max_s = config->feed_silence_max_s;
 }
 
-int dep_sidecar_prepare(struct dep_sidecar *sidecar, const struct dep_sidecar_config *config)
+int dep_engine_prepare(struct dep_engine *engine, const struct dep_sidecar_config *config)
 {
     int failed;
 
-    sidecar->config = *config;
-    fill_defaults(&sidecar->config);
-    failed = check(&sidecar->config);
+    engine->stop_fd = -1;
+    engine->config = *config;
+    fill_defaults(&engine->config);
+    failed = check(&engine->config);
     if (failed != 0)
         return failed;
-    sidecar->memory = malloc(TEXTS_MAX);
-    if (sidecar->memory == NULL)
+    engine->memory = malloc(TEXTS_MAX);
+    if (engine->memory == NULL)
         return unusable("out of memory");
-    dep_arena_init(&sidecar->arena, sidecar->memory, TEXTS_MAX);
-    if (!dep_is_ok(make_texts(sidecar)))
+    dep_arena_init(&engine->arena, engine->memory, TEXTS_MAX);
+    if (!dep_is_ok(make_texts(engine)))
         return unusable("--resource or --public-url: too long");
-    make_policy(sidecar);
+    make_policy(engine);
     return 0;
 }
 
-bool dep_sidecar_worker_init(struct dep_sidecar_worker *worker, size_t tokens_max)
+bool dep_engine_worker_init(struct dep_engine_worker *worker, size_t tokens_max)
 {
-    *worker = (struct dep_sidecar_worker){ .random_at = DEP_WORKER_RANDOM };
+    *worker = (struct dep_engine_worker){ .random_at = DEP_WORKER_RANDOM };
     worker->crypto = dep_crypto_new();
     worker->memory = calloc(1, DEP_WORKER_ARENA_BYTES);
     worker->seen = dep_guard_seen_new(tokens_max);
@@ -165,7 +164,7 @@ bool dep_sidecar_worker_init(struct dep_sidecar_worker *worker, size_t tokens_ma
     return worker->crypto != NULL && worker->memory != NULL && worker->seen != NULL;
 }
 
-void dep_sidecar_worker_done(struct dep_sidecar_worker *worker)
+void dep_engine_worker_done(struct dep_engine_worker *worker)
 {
     if (worker->crypto != NULL)
         dep_crypto_free(worker->crypto);

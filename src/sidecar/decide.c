@@ -1,0 +1,152 @@
+/* From a request to a decision: load facts, decide, apply the effects, write the record. */
+#include "sidecar/engine.h"
+
+#include "proto/audit_record.h"
+#include "sidecar/clock.h"
+
+#define ROUNDS_MAX 8u
+
+static const unsigned char *take_random(struct dep_engine_worker *worker)
+{
+    if (worker->random_at + DEP_ULID_RANDOM > DEP_WORKER_RANDOM) {
+        dep_random(worker->random, DEP_WORKER_RANDOM);
+        worker->random_at = 0;
+    }
+    worker->random_at += DEP_ULID_RANDOM;
+    return worker->random + worker->random_at - DEP_ULID_RANDOM;
+}
+
+static void load_facts(struct dep_engine *engine, struct dep_engine_worker *worker, bool may_wait,
+                       struct dep_guard_facts *facts)
+{
+    int64_t now_ms = dep_clock_ms(), silence_ms = dep_guard_feed_silence_ms(engine->feed, now_ms);
+    bool are_usable = dep_keys_are_usable(engine->keys, now_ms);
+
+    dep_hold_refresh(&worker->keys, dep_keys_slot(engine->keys));
+    dep_hold_refresh(&worker->feed, dep_guard_feed_slot(engine->feed));
+    *facts = (struct dep_guard_facts){
+        .is_audit_broken = dep_journal_is_broken(engine->journal),
+        .may_refresh_keys = may_wait,
+        .feed_silence_s = silence_ms == INT64_MAX ? INT64_MAX : (silence_ms + 999) / 1000,
+    };
+    if (worker->keys.value != NULL && are_usable)
+        facts->keys = ((const struct dep_key_set *)worker->keys.value)->jwks;
+    if (worker->feed.value != NULL)
+        facts->revocations = ((const struct dep_guard_feed_set *)worker->feed.value)->entries;
+}
+
+static void ask_cache(struct dep_engine_worker *worker, struct dep_str token, int64_t now,
+                      struct dep_guard_facts *facts)
+{
+    facts->seen_for = token;
+    dep_sha256(worker->crypto, token, facts->seen_digest);
+    facts->seen = dep_guard_seen_find(worker->seen, facts->seen_digest, worker->keys.version, now);
+}
+
+/* Settles uniqueness, last of all. True when the decision stands. */
+static bool apply_replay(struct dep_engine *engine, const struct dep_guard_decision *decision, int64_t now,
+                         struct dep_guard_facts *facts)
+{
+    if ((decision->effects & DEP_GUARD_EFFECT_REMEMBER_JTI) == 0)
+        return true;
+    facts->replay = dep_replay_insert(engine->replay, decision->replay_key, decision->replay_until, now);
+    return dep_is_ok(facts->replay);
+}
+
+bool dep_engine_decide(struct dep_engine *engine, struct dep_engine_worker *worker,
+                       const struct dep_guard_request *request, bool may_wait, int64_t now,
+                       struct dep_guard_decision *ret_decision)
+{
+    const unsigned char *random = take_random(worker);
+    struct dep_str token = dep_guard_presented(request);
+    struct dep_guard_facts facts;
+
+    dep_arena_reset(&worker->arena);
+    load_facts(engine, worker, may_wait && dep_keys_may_refresh(engine->keys, dep_clock_ms()), &facts);
+    if (token.len > 0) /* what the rules would ask for: one round instead of two */
+        ask_cache(worker, token, now, &facts);
+    for (unsigned round = 0; round < ROUNDS_MAX; round++) {
+        dep_guard_decide(&worker->arena, worker->crypto, &engine->policy, request, &facts, now, random, ret_decision);
+        if ((ret_decision->needs & DEP_GUARD_NEEDS_KEYS) != 0)
+            return false;
+        if ((ret_decision->needs & DEP_GUARD_NEEDS_SEEN) != 0) {
+            ask_cache(worker, ret_decision->presented, now, &facts);
+            continue;
+        }
+        if (!apply_replay(engine, ret_decision, now, &facts))
+            continue;
+        if ((ret_decision->effects & DEP_GUARD_EFFECT_KEEP_TOKEN) != 0)
+            dep_guard_seen_put(worker->seen, ret_decision->token_digest, worker->keys.version, now,
+                               ret_decision->token);
+        return true;
+    }
+    dep_guard_refuse(&worker->arena, worker->crypto, &engine->policy, now, DEP_ERR_BUG_NEEDS, "rounds", ret_decision);
+    return true;
+}
+
+/* "guard 12/18 auth-request": how many rows ran; dep_guard_row() names them. */
+static struct dep_str trace(struct dep_arena *arena, const struct dep_guard_decision *decision,
+                            enum dep_guard_adapter adapter)
+{
+    struct dep_buf buf;
+
+    dep_buf_init_arena(&buf, arena, 64);
+    dep_buf_put_c(&buf, "guard ");
+    dep_buf_put_int(&buf, (int64_t)decision->rows_run);
+    dep_buf_put_char(&buf, '/');
+    dep_buf_put_int(&buf, (int64_t)dep_guard_row_count());
+    dep_buf_put_char(&buf, ' ');
+    dep_buf_put_c(&buf, dep_guard_adapter_name(adapter));
+    return dep_buf_str(&buf);
+}
+
+struct dep_str dep_engine_record(struct dep_engine *engine, struct dep_engine_worker *worker,
+                                 enum dep_guard_adapter adapter, struct dep_str peer,
+                                 const struct dep_guard_decision *decision, int64_t now)
+{
+    const struct dep_audit_record record = {
+        .ts = now,
+        .id = dep_str(decision->id, sizeof(decision->id)),
+        .node = engine->node,
+        .event = decision->is_allowed ? DEP_STR("guard.allowed") : DEP_STR("guard.refused"),
+        .is_allowed = decision->is_allowed,
+        .reason = decision->reason,
+        .check = dep_str_c(decision->check),
+        .trace = trace(&worker->arena, decision, adapter),
+        .client = decision->token == NULL ? DEP_STR_ABSENT : decision->token->client_id,
+        .principal = decision->token == NULL ? DEP_STR_ABSENT : dep_token_presenter(decision->token),
+        .method = decision->method,
+        .path = decision->path,
+        .peer = peer,
+        .token = decision->token,
+    };
+    struct dep_buf line;
+
+    dep_buf_init(&line, worker->line, sizeof(worker->line));
+    dep_audit_record_write(&line, &record);
+    if (!line.has_failed)
+        return dep_buf_str(&line);
+
+    /* Too long, by its path: the record without what the caller chose. */
+    struct dep_audit_record shorter = record;
+
+    shorter.path = shorter.method = DEP_STR_ABSENT;
+    shorter.detail = DEP_STR("path left out: too long");
+    dep_buf_init(&line, worker->line, sizeof(worker->line));
+    dep_audit_record_write(&line, &shorter);
+    return dep_buf_str(&line);
+}
+
+struct dep_str dep_engine_trouble(struct dep_engine *engine, struct dep_engine_worker *worker)
+{
+    struct dep_guard_facts facts;
+
+    load_facts(engine, worker, false, &facts);
+    if (facts.is_audit_broken)
+        return DEP_STR("the audit log cannot be written\n");
+    if (facts.keys == NULL)
+        return DEP_STR("the keys of the issuer are not known\n");
+    if (facts.revocations == NULL || facts.feed_silence_s > engine->policy.feed_silence_max_s)
+        return DEP_STR("the revocation feed is silent\n");
+    return DEP_STR_ABSENT;
+}

@@ -1,0 +1,89 @@
+/* The parts of the engine: started in order, stopped in the opposite one. */
+#include "sidecar/engine.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#define EXIT_UNAVAILABLE 6
+#define ORIGIN_MAX 1024u
+
+static int unavailable(const char *what)
+{
+    fprintf(stderr, "deputy guard: %s\n", what);
+    return EXIT_UNAVAILABLE;
+}
+
+static void keys_changed(void *context)
+{
+    const struct dep_engine *engine = context;
+
+    dep_keys_hint(engine->keys);
+}
+
+/* The log's origin: "deputy/guard/" and the resource without its scheme. */
+static struct dep_res open_journal(struct dep_engine *engine)
+{
+    struct dep_str resource = engine->config.resource;
+    struct dep_buf origin;
+    char text[ORIGIN_MAX];
+
+    dep_buf_init(&origin, text, sizeof(text));
+    dep_buf_put_c(&origin, "deputy/guard/");
+    dep_buf_put(&origin, dep_str_sub(resource, dep_str_find(resource, '/') + 2, resource.len));
+    if (origin.has_failed)
+        return DEP_FAIL(BUF_FULL);
+    return dep_journal_new(engine->config.audit_directory, dep_buf_str(&origin), &engine->journal);
+}
+
+int dep_engine_start(struct dep_engine *engine)
+{
+    struct dep_res res;
+    int64_t last;
+
+    engine->stop_fd = eventfd(0, EFD_CLOEXEC);
+    if (engine->stop_fd < 0)
+        return unavailable("no more descriptors");
+    res = open_journal(engine);
+    if (!dep_is_ok(res)) {
+        fprintf(stderr, "deputy guard: audit log %s: %s\n", engine->config.audit_directory, dep_err_text(res.err));
+        return EXIT_UNAVAILABLE;
+    }
+    /* A clock that was set back must not reopen the past (attack case B37). */
+    last = dep_journal_last_time(engine->journal);
+    if (last > engine->policy.dpop.fence)
+        engine->policy.dpop.fence = last;
+    engine->replay =
+        dep_replay_new(engine->config.proofs_max, engine->config.proof_age_max_s + 2 * engine->config.skew_s);
+    if (engine->replay == NULL)
+        return unavailable("out of memory");
+    engine->keys = dep_keys_new(&engine->config, engine->stop_fd);
+    if (engine->keys == NULL)
+        return unavailable("the threads cannot be started");
+    engine->feed = dep_guard_feed_new(&engine->config, engine->stop_fd, keys_changed, engine);
+    return engine->feed == NULL ? unavailable("the threads cannot be started") : 0;
+}
+
+void dep_engine_quiesce(struct dep_engine *engine)
+{
+    uint64_t one = 1;
+
+    if (engine->stop_fd >= 0 && write(engine->stop_fd, &one, sizeof(one)) != (ssize_t)sizeof(one))
+        fprintf(stderr, "deputy guard: the end cannot be signalled\n");
+    if (engine->keys != NULL)
+        dep_keys_stop(engine->keys);
+}
+
+void dep_engine_done(struct dep_engine *engine)
+{
+    dep_journal_free(engine->journal);
+    dep_guard_feed_free(engine->feed);
+    dep_keys_free(engine->keys);
+    if (engine->replay != NULL)
+        dep_replay_free(engine->replay);
+    if (engine->stop_fd >= 0)
+        close(engine->stop_fd);
+    dep_wipe(engine->nonce_key, sizeof(engine->nonce_key));
+    free(engine->memory);
+}

@@ -1,0 +1,74 @@
+/* The engine of a guard process, apart from how requests come in: `deputy guard run` and the nginx module are two shells
+ * of it. It has the issuer's keys, the revocation feed, the audit log and what was used once, loads facts from them, asks
+ * dep_guard_decide() and applies its effects. */
+#ifndef DEP_SIDECAR_ENGINE_H
+#define DEP_SIDECAR_ENGINE_H
+
+#include "guard/guard.h"
+#include "guard/seen.h"
+#include "sidecar/feed.h"
+#include "sidecar/journal.h"
+#include "sidecar/keys.h"
+#include "sidecar/sidecar.h"
+#include "store/replay.h"
+
+#define DEP_WORKER_ARENA_BYTES (384u * 1024u)
+#define DEP_WORKER_RANDOM 640u
+#define DEP_WORKER_LINE 16384u
+
+/* A thread that decides. No locks: nobody else touches it. */
+struct dep_engine_worker {
+    struct dep_crypto *crypto;
+    void *memory;
+    struct dep_arena arena;
+    struct dep_guard_seen *seen;
+    struct dep_hold keys, feed;
+    unsigned char random[DEP_WORKER_RANDOM];
+    size_t random_at;           /* used so far */
+    char line[DEP_WORKER_LINE]; /* the record of this request */
+};
+
+struct dep_engine {
+    struct dep_sidecar_config config; /* with the defaults filled in */
+    struct dep_guard_policy policy;
+    struct dep_nonce_policy nonce;
+    unsigned char nonce_key[DEP_SHA256_LEN];
+    struct dep_str node;          /* of the audit records: "guard " + resource */
+    struct dep_str metadata;      /* the protected-resource metadata document */
+    struct dep_str metadata_path; /* its path */
+    struct dep_arena arena;       /* of the texts above */
+    void *memory;
+    struct dep_keys *keys;
+    struct dep_guard_feed *feed;
+    struct dep_journal *journal;
+    struct dep_replay *replay;
+    int stop_fd; /* readable once the guard stops */
+};
+
+/* Fills in defaults, policy and documents. 0, or the exit code: says why on stderr. The engine starts zeroed;
+ * dep_engine_done() is due in any case. */
+int dep_engine_prepare(struct dep_engine *engine, const struct dep_sidecar_config *config);
+/* Opens the log and starts the threads of a prepared engine. 0, or the exit code: says why on stderr. */
+int dep_engine_start(struct dep_engine *engine);
+/* Ends the threads that ask the issuer. Those that wait for keys are resumed by then. */
+void dep_engine_quiesce(struct dep_engine *engine);
+/* Writes what waits for the log and frees everything. */
+void dep_engine_done(struct dep_engine *engine);
+
+bool dep_engine_worker_init(struct dep_engine_worker *worker, size_t tokens_max);
+void dep_engine_worker_done(struct dep_engine_worker *worker);
+
+/* Decides, on the worker's thread; effects are applied but the record. False: a newer key may help, and the caller may
+ * wait for it with dep_keys_wait() and ask again; never when `may_wait` is false. Slices in the decision live until the
+ * next call. */
+bool dep_engine_decide(struct dep_engine *engine, struct dep_engine_worker *worker,
+                       const struct dep_guard_request *request, bool may_wait, int64_t now,
+                       struct dep_guard_decision *ret_decision);
+/* The audit record of a decision, in the worker's memory; absent when it cannot be written. */
+struct dep_str dep_engine_record(struct dep_engine *engine, struct dep_engine_worker *worker,
+                                 enum dep_guard_adapter adapter, struct dep_str peer,
+                                 const struct dep_guard_decision *decision, int64_t now);
+/* Why nothing can be allowed now, as a line for an operator; absent: ready. */
+struct dep_str dep_engine_trouble(struct dep_engine *engine, struct dep_engine_worker *worker);
+
+#endif
