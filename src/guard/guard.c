@@ -42,7 +42,7 @@ static struct dep_res headers_once(struct run *run)
 
 static struct dep_res origin_known(struct run *run)
 {
-    return dep_guard_origin(&run->headers, run->request->adapter, &run->decision->method, &run->decision->path);
+    return dep_guard_origin(&run->headers, &run->decision->method, &run->decision->path);
 }
 
 /* A token in the query or the body is not looked for: it counts as none (oauth-v2-1#5.1.1). */

@@ -20,9 +20,10 @@
 enum dep_guard_adapter {
     DEP_GUARD_AUTH_REQUEST, /* nginx: X-Original-Method, X-Original-URL */
     DEP_GUARD_FORWARD_AUTH, /* Traefik, Caddy: X-Forwarded-Method, X-Forwarded-Uri */
+    DEP_GUARD_IN_PROCESS,   /* the server itself: `method` and `target` of the request, no header */
     DEP_GUARD_ADAPTERS
 };
-/* "auth-request", "forward-auth". Static. */
+/* "auth-request", "forward-auth", "in-process". Static. */
 const char *dep_guard_adapter_name(enum dep_guard_adapter adapter);
 
 /* Immutable configuration. */
@@ -40,6 +41,7 @@ struct dep_guard_request {
     enum dep_guard_adapter adapter;
     const struct dep_header *headers; /* as the proxy sent them, all of them */
     size_t headers_count;
+    struct dep_str method, target; /* DEP_GUARD_IN_PROCESS only: as the caller sent them */
 };
 
 struct dep_guard_facts {

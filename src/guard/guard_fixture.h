@@ -117,7 +117,7 @@ static inline struct dep_str good_proof(struct fixture *f, struct dep_str token)
 static inline void decide(struct fixture *f, enum dep_guard_adapter adapter, const struct dep_header *headers,
                           size_t count)
 {
-    const struct dep_guard_request request = { adapter, headers, count };
+    const struct dep_guard_request request = { .adapter = adapter, .headers = headers, .headers_count = count };
     struct dep_guard_facts facts = f->facts;
 
     for (unsigned round = 0; round < 4; round++) {

@@ -355,7 +355,9 @@ DEP_TEST(unknown_kid_asks_for_keys)
     const struct dep_header headers[] = { { DEP_STR("X-Original-Method"), DEP_STR("GET") },
                                           { DEP_STR("X-Original-URL"), DEP_STR("/mcp") },
                                           { DEP_STR("Authorization"), fmt(&f, "Bearer %.*s", DEP_STR_ARG(token)) } };
-    const struct dep_guard_request request = { DEP_GUARD_AUTH_REQUEST, headers, DEP_COUNT(headers) };
+    const struct dep_guard_request request = { .adapter = DEP_GUARD_AUTH_REQUEST,
+                                               .headers = headers,
+                                               .headers_count = DEP_COUNT(headers) };
 
     f.facts.seen_for = token;
     dep_guard_decide(&f.arena, f.crypto, &f.policy, &request, &f.facts, NOW, f.random, &f.decision);
@@ -385,7 +387,9 @@ DEP_TEST(arena_sweep)
                                           { DEP_STR("X-Original-URL"), DEP_STR("/mcp") },
                                           { DEP_STR("Authorization"), fmt(&f, "DPoP %.*s", DEP_STR_ARG(token)) },
                                           { DEP_STR("DPoP"), good_proof(&f, token) } };
-    const struct dep_guard_request request = { DEP_GUARD_AUTH_REQUEST, headers, DEP_COUNT(headers) };
+    const struct dep_guard_request request = { .adapter = DEP_GUARD_AUTH_REQUEST,
+                                               .headers = headers,
+                                               .headers_count = DEP_COUNT(headers) };
 
     f.facts.seen_for = token;
     for (size_t size = 0; size <= sizeof(memory) && allowed < 8; size += 16) {

@@ -23,6 +23,7 @@ static const struct {
 } adapters[DEP_GUARD_ADAPTERS] = {
     [DEP_GUARD_AUTH_REQUEST] = { "auth-request", DEP_GUARD_ORIGINAL_METHOD, DEP_GUARD_ORIGINAL_URL },
     [DEP_GUARD_FORWARD_AUTH] = { "forward-auth", DEP_GUARD_FORWARDED_METHOD, DEP_GUARD_FORWARDED_URI },
+    [DEP_GUARD_IN_PROCESS] = { "in-process", DEP_GUARD_SLOTS, DEP_GUARD_SLOTS },
 };
 
 const char *dep_guard_adapter_name(enum dep_guard_adapter adapter)
@@ -43,6 +44,11 @@ void dep_guard_headers_read(const struct dep_guard_request *request, struct dep_
                 ret_headers->value[slot] = header->value;
         }
     }
+
+    bool is_said = request->adapter == DEP_GUARD_IN_PROCESS;
+
+    ret_headers->method = is_said ? request->method : ret_headers->value[adapters[request->adapter].method];
+    ret_headers->target = is_said ? request->target : ret_headers->value[adapters[request->adapter].target];
 }
 
 struct dep_res dep_guard_headers_once(const struct dep_guard_headers *headers)
@@ -66,11 +72,10 @@ static bool is_token(struct dep_str text)
     return text.len > 0;
 }
 
-struct dep_res dep_guard_origin(const struct dep_guard_headers *headers, enum dep_guard_adapter adapter,
-                                struct dep_str *ret_method, struct dep_str *ret_path)
+struct dep_res dep_guard_origin(const struct dep_guard_headers *headers, struct dep_str *ret_method,
+                                struct dep_str *ret_path)
 {
-    struct dep_str method = headers->value[adapters[adapter].method];
-    struct dep_str path = headers->value[adapters[adapter].target];
+    struct dep_str method = headers->method, path = headers->target;
 
     if (!is_token(method) || method.len > METHOD_MAX)
         return DEP_FAIL(GUARD_ORIGIN);

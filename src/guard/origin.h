@@ -20,13 +20,14 @@ enum dep_guard_slot {
 struct dep_guard_headers {
     struct dep_str value[DEP_GUARD_SLOTS];
     unsigned count[DEP_GUARD_SLOTS];
+    struct dep_str method, target; /* of the original request, where the adapter says it */
 };
 
 void dep_guard_headers_read(const struct dep_guard_request *request, struct dep_guard_headers *ret_headers);
 /* DEP_ERR_HTTP_HEADER_DUPLICATE when one of them occurs twice. Two proofs are the DPoP rows' business (rfc9449#4.3). */
 DEP_MUST struct dep_res dep_guard_headers_once(const struct dep_guard_headers *headers);
 /* Method and path of the original request: DEP_ERR_GUARD_ORIGIN. */
-DEP_MUST struct dep_res dep_guard_origin(const struct dep_guard_headers *headers, enum dep_guard_adapter adapter,
-                                         struct dep_str *ret_method, struct dep_str *ret_path);
+DEP_MUST struct dep_res dep_guard_origin(const struct dep_guard_headers *headers, struct dep_str *ret_method,
+                                         struct dep_str *ret_path);
 
 #endif

@@ -11,13 +11,15 @@ static struct dep_res read_one(enum dep_guard_adapter adapter, const char *metho
         { is_nginx ? DEP_STR("x-original-method") : DEP_STR("x-forwarded-method"), dep_str_c(method) },
         { is_nginx ? DEP_STR("X-ORIGINAL-URL") : DEP_STR("X-Forwarded-URI"), dep_str_c(target) },
     };
-    const struct dep_guard_request request = { adapter, headers, DEP_COUNT(headers) };
+    const bool is_said = adapter == DEP_GUARD_IN_PROCESS;
+    const struct dep_guard_request request = { adapter, headers, is_said ? 0 : DEP_COUNT(headers), dep_str_c(method),
+                                               dep_str_c(target) };
     struct dep_guard_headers read;
     struct dep_str got;
 
     dep_guard_headers_read(&request, &read);
     DEP_TRY(dep_guard_headers_once(&read));
-    return dep_guard_origin(&read, adapter, &got, ret_path);
+    return dep_guard_origin(&read, &got, ret_path);
 }
 
 DEP_TEST(paths)
@@ -59,6 +61,33 @@ DEP_TEST(paths)
             DEP_CHECK_OK(t, read_one((enum dep_guard_adapter)adapter, cases[i].method, cases[i].target, &path));
             DEP_CHECK_STR(t, path, cases[i].path);
         }
+}
+
+/* A server that says the request itself believes no header about it. */
+DEP_TEST(in_process_reads_no_header)
+{
+    static const struct dep_header headers[] = {
+        { DEP_STR_INIT("X-Original-Method"), DEP_STR_INIT("GET") },
+        { DEP_STR_INIT("X-Original-URL"), DEP_STR_INIT("/public") },
+        { DEP_STR_INIT("X-Forwarded-Method"), DEP_STR_INIT("GET") },
+        { DEP_STR_INIT("X-Forwarded-Uri"), DEP_STR_INIT("/public") },
+    };
+    struct dep_guard_request request = { .adapter = DEP_GUARD_IN_PROCESS,
+                                         .headers = headers,
+                                         .headers_count = DEP_COUNT(headers),
+                                         .method = DEP_STR("POST"),
+                                         .target = DEP_STR("/mcp?a=b") };
+    struct dep_guard_headers read;
+    struct dep_str method, path;
+
+    dep_guard_headers_read(&request, &read);
+    DEP_CHECK_OK(t, dep_guard_origin(&read, &method, &path));
+    DEP_CHECK_STR(t, method, "POST");
+    DEP_CHECK_STR(t, path, "/mcp");
+
+    request.method = request.target = DEP_STR_ABSENT;
+    dep_guard_headers_read(&request, &read);
+    DEP_CHECK_FAIL(t, dep_guard_origin(&read, &method, &path), GUARD_ORIGIN);
 }
 
 DEP_TEST(metadata_urls)
@@ -120,6 +149,7 @@ int main(void)
 {
     static const struct dep_test_row rows[] = {
         DEP_ROW(paths),
+        DEP_ROW(in_process_reads_no_header),
         DEP_ROW(metadata_urls),
         DEP_ROW(metadata_documents),
     };

@@ -1,6 +1,8 @@
 /* From a request to a decision: load facts, decide, apply the effects, write the record. */
 #include "sidecar/engine.h"
 
+#include <string.h>
+
 #include "proto/audit_record.h"
 #include "sidecar/clock.h"
 
@@ -44,43 +46,46 @@ static void ask_cache(struct dep_engine_worker *worker, struct dep_str token, in
 }
 
 /* Settles uniqueness, last of all. True when the decision stands. */
-static bool apply_replay(struct dep_engine *engine, const struct dep_guard_decision *decision, int64_t now,
-                         struct dep_guard_facts *facts)
+static bool apply_replay(struct dep_engine *engine, const struct dep_guard_decision *decision,
+                         const struct dep_engine_ask *ask, struct dep_guard_facts *facts)
 {
     if ((decision->effects & DEP_GUARD_EFFECT_REMEMBER_JTI) == 0)
         return true;
-    facts->replay = dep_replay_insert(engine->replay, decision->replay_key, decision->replay_until, now);
+    if (ask->burnt != NULL && memcmp(ask->burnt, decision->replay_key, DEP_REPLAY_KEY_BYTES) == 0)
+        return true;
+    facts->replay = dep_replay_insert(engine->replay, decision->replay_key, decision->replay_until, ask->now);
     return dep_is_ok(facts->replay);
 }
 
-bool dep_engine_decide(struct dep_engine *engine, struct dep_engine_worker *worker,
-                       const struct dep_guard_request *request, bool may_wait, int64_t now,
+bool dep_engine_decide(struct dep_engine *engine, struct dep_engine_worker *worker, const struct dep_engine_ask *ask,
                        struct dep_guard_decision *ret_decision)
 {
+    const struct dep_guard_policy *policy = ask->policy == NULL ? &engine->policy : ask->policy;
     const unsigned char *random = take_random(worker);
-    struct dep_str token = dep_guard_presented(request);
+    struct dep_str token = dep_guard_presented(&ask->request);
+    int64_t now = ask->now;
     struct dep_guard_facts facts;
 
     dep_arena_reset(&worker->arena);
-    load_facts(engine, worker, may_wait && dep_keys_may_refresh(engine->keys, dep_clock_ms()), &facts);
+    load_facts(engine, worker, ask->may_wait && dep_keys_may_refresh(engine->keys, dep_clock_ms()), &facts);
     if (token.len > 0) /* what the rules would ask for: one round instead of two */
         ask_cache(worker, token, now, &facts);
     for (unsigned round = 0; round < ROUNDS_MAX; round++) {
-        dep_guard_decide(&worker->arena, worker->crypto, &engine->policy, request, &facts, now, random, ret_decision);
+        dep_guard_decide(&worker->arena, worker->crypto, policy, &ask->request, &facts, now, random, ret_decision);
         if ((ret_decision->needs & DEP_GUARD_NEEDS_KEYS) != 0)
             return false;
         if ((ret_decision->needs & DEP_GUARD_NEEDS_SEEN) != 0) {
             ask_cache(worker, ret_decision->presented, now, &facts);
             continue;
         }
-        if (!apply_replay(engine, ret_decision, now, &facts))
+        if (!apply_replay(engine, ret_decision, ask, &facts))
             continue;
         if ((ret_decision->effects & DEP_GUARD_EFFECT_KEEP_TOKEN) != 0)
             dep_guard_seen_put(worker->seen, ret_decision->token_digest, worker->keys.version, now,
                                ret_decision->token);
         return true;
     }
-    dep_guard_refuse(&worker->arena, worker->crypto, &engine->policy, now, DEP_ERR_BUG_NEEDS, "rounds", ret_decision);
+    dep_guard_refuse(&worker->arena, worker->crypto, policy, now, DEP_ERR_BUG_NEEDS, "rounds", ret_decision);
     return true;
 }
 

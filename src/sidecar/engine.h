@@ -58,11 +58,18 @@ void dep_engine_done(struct dep_engine *engine);
 bool dep_engine_worker_init(struct dep_engine_worker *worker, size_t tokens_max);
 void dep_engine_worker_done(struct dep_engine_worker *worker);
 
+struct dep_engine_ask {
+    struct dep_guard_request request;
+    const struct dep_guard_policy *policy; /* NULL: the engine's own */
+    bool may_wait;                         /* for keys */
+    const unsigned char *burnt;            /* replay_key that this very request was allowed with before; NULL: none */
+    int64_t now;
+};
+
 /* Decides, on the worker's thread; effects are applied but the record. False: a newer key may help, and the caller may
  * wait for it with dep_keys_wait() and ask again; never when `may_wait` is false. Slices in the decision live until the
  * next call. */
-bool dep_engine_decide(struct dep_engine *engine, struct dep_engine_worker *worker,
-                       const struct dep_guard_request *request, bool may_wait, int64_t now,
+bool dep_engine_decide(struct dep_engine *engine, struct dep_engine_worker *worker, const struct dep_engine_ask *ask,
                        struct dep_guard_decision *ret_decision);
 /* The audit record of a decision, in the worker's memory; absent when it cannot be written. */
 struct dep_str dep_engine_record(struct dep_engine *engine, struct dep_engine_worker *worker,

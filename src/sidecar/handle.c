@@ -76,24 +76,28 @@ static bool wait_for_keys(struct dep_sidecar *sidecar, struct dep_net_exchange *
 static void guard(struct dep_sidecar *sidecar, struct dep_engine_worker *worker, struct dep_net_exchange *exchange,
                   enum dep_guard_adapter adapter, bool is_late)
 {
-    const struct dep_guard_request request = { adapter, exchange->headers, exchange->headers_count };
+    struct dep_engine_ask ask = {
+        .request = { .adapter = adapter, .headers = exchange->headers, .headers_count = exchange->headers_count },
+        .may_wait = !is_late,
+        .now = dep_clock_unix(),
+    };
     struct dep_engine *engine = &sidecar->engine;
     struct dep_guard_decision decision;
     struct dep_answer_space space;
     struct dep_net_answer answer;
-    int64_t now = dep_clock_unix();
 
-    if (!dep_engine_decide(engine, worker, &request, !is_late, now, &decision)) {
+    if (!dep_engine_decide(engine, worker, &ask, &decision)) {
         if (wait_for_keys(sidecar, exchange, adapter))
             return;
         is_late = true;
-        (void)dep_engine_decide(engine, worker, &request, false, now, &decision);
+        ask.may_wait = false;
+        (void)dep_engine_decide(engine, worker, &ask, &decision);
     }
     dep_reply_shape(&decision, &space, &answer);
     if (!decision.is_allowed && adapter == DEP_GUARD_AUTH_REQUEST)
         dep_denied_put(sidecar->denied, &decision, &answer, dep_clock_ms());
     record_and_reply(sidecar, exchange, is_late, &decision, &answer,
-                     dep_engine_record(engine, worker, adapter, exchange->peer, &decision, now));
+                     dep_engine_record(engine, worker, adapter, exchange->peer, &decision, ask.now));
 }
 
 static bool is_read(const struct dep_net_exchange *exchange)
