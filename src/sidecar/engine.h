@@ -4,10 +4,10 @@
 #ifndef DEP_SIDECAR_ENGINE_H
 #define DEP_SIDECAR_ENGINE_H
 
+#include "audit/journal.h"
 #include "guard/guard.h"
 #include "guard/seen.h"
 #include "sidecar/feed.h"
-#include "sidecar/journal.h"
 #include "sidecar/keys.h"
 #include "sidecar/sidecar.h"
 #include "store/replay.h"

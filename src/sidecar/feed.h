@@ -7,7 +7,7 @@
 #define DEP_SIDECAR_FEED_H
 
 #include "proto/revocation.h"
-#include "sidecar/share.h"
+#include "guard/share.h"
 #include "sidecar/sidecar.h"
 
 /* What the slot holds. */

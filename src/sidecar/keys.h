@@ -8,7 +8,7 @@
 #define DEP_SIDECAR_KEYS_H
 
 #include "guard/guard.h"
-#include "sidecar/share.h"
+#include "guard/share.h"
 #include "sidecar/sidecar.h"
 
 /* What the slot holds. */

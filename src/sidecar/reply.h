@@ -4,7 +4,7 @@
 
 #include "guard/guard.h"
 #include "net/server.h"
-#include "sidecar/journal.h"
+#include "audit/journal.h"
 
 #define DEP_REPLY_HEADERS 16u
 

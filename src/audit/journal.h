@@ -6,8 +6,8 @@
  *      records). When the log cannot be written or does not keep up, the guard stops allowing. Lines of answers that
  *      have left are tried again until they are written.
  *  (3) Memory is bounded: DEP_JOURNAL_BYTES_MAX of lines that wait. */
-#ifndef DEP_SIDECAR_JOURNAL_H
-#define DEP_SIDECAR_JOURNAL_H
+#ifndef DEP_AUDIT_JOURNAL_H
+#define DEP_AUDIT_JOURNAL_H
 
 #include "audit/log.h"
 

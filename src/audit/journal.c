@@ -1,5 +1,5 @@
 /* The audit writer of the guard. See journal.h for the invariants. */
-#include "sidecar/journal.h"
+#include "audit/journal.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -8,7 +8,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "sidecar/note_key.h"
+#include "audit/note_key.h"
 
 #define LINES_MAX 65536u
 #define RETRY_MS 100

@@ -1,5 +1,5 @@
 /* Reading and making the checkpoint key. */
-#include "sidecar/note_key.h"
+#include "audit/note_key.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 /* The key that signs the checkpoints of the guard's audit log: made at the first start, kept in
  * `<directory>/checkpoint.key`. */
-#ifndef DEP_SIDECAR_NOTE_KEY_H
-#define DEP_SIDECAR_NOTE_KEY_H
+#ifndef DEP_AUDIT_NOTE_KEY_H
+#define DEP_AUDIT_NOTE_KEY_H
 
 #include "crypto/crypto.h"
 

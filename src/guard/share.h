@@ -3,8 +3,8 @@
  * Invariants:
  *  (1) A value is immutable once it is in a slot, and freed by whoever lets go of it last.
  *  (2) A reader keeps its own hold; taking the newest value costs one atomic load when nothing has changed. */
-#ifndef DEP_SIDECAR_SHARE_H
-#define DEP_SIDECAR_SHARE_H
+#ifndef DEP_GUARD_SHARE_H
+#define DEP_GUARD_SHARE_H
 
 #include <pthread.h>
 #include <stdatomic.h>

@@ -1,5 +1,5 @@
 /* Shared values, counted by reference. */
-#include "sidecar/share.h"
+#include "guard/share.h"
 
 #include <stddef.h>
 
