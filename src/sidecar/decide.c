@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "proto/audit_record.h"
+#include "guard/record.h"
 #include "sidecar/clock.h"
 
 #define ROUNDS_MAX 8u
@@ -21,7 +21,7 @@ static const unsigned char *take_random(struct dep_engine_worker *worker)
 static void load_facts(struct dep_engine *engine, struct dep_engine_worker *worker, bool may_wait,
                        struct dep_guard_facts *facts)
 {
-    int64_t now_ms = dep_clock_ms(), silence_ms = dep_guard_feed_silence_ms(engine->feed, now_ms);
+    int64_t now_ms = dep_clock_ms();
     bool are_usable = dep_keys_are_usable(engine->keys, now_ms);
 
     dep_hold_refresh(&worker->keys, dep_keys_slot(engine->keys));
@@ -29,7 +29,7 @@ static void load_facts(struct dep_engine *engine, struct dep_engine_worker *work
     *facts = (struct dep_guard_facts){
         .is_audit_broken = dep_journal_is_broken(engine->journal),
         .may_refresh_keys = may_wait,
-        .feed_silence_s = silence_ms == INT64_MAX ? INT64_MAX : (silence_ms + 999) / 1000,
+        .feed_silence_s = dep_guard_feed_silence_s(engine->feed, now_ms),
     };
     if (worker->keys.value != NULL && are_usable)
         facts->keys = ((const struct dep_key_set *)worker->keys.value)->jwks;
@@ -89,57 +89,12 @@ bool dep_engine_decide(struct dep_engine *engine, struct dep_engine_worker *work
     return true;
 }
 
-/* "guard 12/18 auth-request": how many rows ran; dep_guard_row() names them. */
-static struct dep_str trace(struct dep_arena *arena, const struct dep_guard_decision *decision,
-                            enum dep_guard_adapter adapter)
-{
-    struct dep_buf buf;
-
-    dep_buf_init_arena(&buf, arena, 64);
-    dep_buf_put_c(&buf, "guard ");
-    dep_buf_put_int(&buf, (int64_t)decision->rows_run);
-    dep_buf_put_char(&buf, '/');
-    dep_buf_put_int(&buf, (int64_t)dep_guard_row_count());
-    dep_buf_put_char(&buf, ' ');
-    dep_buf_put_c(&buf, dep_guard_adapter_name(adapter));
-    return dep_buf_str(&buf);
-}
-
 struct dep_str dep_engine_record(struct dep_engine *engine, struct dep_engine_worker *worker,
                                  enum dep_guard_adapter adapter, struct dep_str peer,
                                  const struct dep_guard_decision *decision, int64_t now)
 {
-    const struct dep_audit_record record = {
-        .ts = now,
-        .id = dep_str(decision->id, sizeof(decision->id)),
-        .node = engine->node,
-        .event = decision->is_allowed ? DEP_STR("guard.allowed") : DEP_STR("guard.refused"),
-        .is_allowed = decision->is_allowed,
-        .reason = decision->reason,
-        .check = dep_str_c(decision->check),
-        .trace = trace(&worker->arena, decision, adapter),
-        .client = decision->token == NULL ? DEP_STR_ABSENT : decision->token->client_id,
-        .principal = decision->token == NULL ? DEP_STR_ABSENT : dep_token_presenter(decision->token),
-        .method = decision->method,
-        .path = decision->path,
-        .peer = peer,
-        .token = decision->token,
-    };
-    struct dep_buf line;
-
-    dep_buf_init(&line, worker->line, sizeof(worker->line));
-    dep_audit_record_write(&line, &record);
-    if (!line.has_failed)
-        return dep_buf_str(&line);
-
-    /* Too long, by its path: the record without what the caller chose. */
-    struct dep_audit_record shorter = record;
-
-    shorter.path = shorter.method = DEP_STR_ABSENT;
-    shorter.detail = DEP_STR("path left out: too long");
-    dep_buf_init(&line, worker->line, sizeof(worker->line));
-    dep_audit_record_write(&line, &shorter);
-    return dep_buf_str(&line);
+    return dep_guard_record(&worker->arena, decision, adapter, engine->node, peer, now, worker->line,
+                            sizeof(worker->line));
 }
 
 struct dep_str dep_engine_trouble(struct dep_engine *engine, struct dep_engine_worker *worker)

@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #define EXIT_UNAVAILABLE 6
-#define ORIGIN_MAX 1024u
 
 static int unavailable(const char *what)
 {
@@ -22,21 +21,6 @@ static void keys_changed(void *context)
     dep_keys_hint(engine->keys);
 }
 
-/* The log's origin: "deputy/guard/" and the resource without its scheme. */
-static struct dep_res open_journal(struct dep_engine *engine)
-{
-    struct dep_str resource = engine->config.resource;
-    struct dep_buf origin;
-    char text[ORIGIN_MAX];
-
-    dep_buf_init(&origin, text, sizeof(text));
-    dep_buf_put_c(&origin, "deputy/guard/");
-    dep_buf_put(&origin, dep_str_sub(resource, dep_str_find(resource, '/') + 2, resource.len));
-    if (origin.has_failed)
-        return DEP_FAIL(BUF_FULL);
-    return dep_journal_new(engine->config.audit_directory, dep_buf_str(&origin), &engine->journal);
-}
-
 int dep_engine_start(struct dep_engine *engine)
 {
     struct dep_res res;
@@ -45,7 +29,7 @@ int dep_engine_start(struct dep_engine *engine)
     engine->stop_fd = eventfd(0, EFD_CLOEXEC);
     if (engine->stop_fd < 0)
         return unavailable("no more descriptors");
-    res = open_journal(engine);
+    res = dep_journal_new(engine->config.audit_directory, engine->log_origin, &engine->journal);
     if (!dep_is_ok(res)) {
         fprintf(stderr, "deputy guard: audit log %s: %s\n", engine->config.audit_directory, dep_err_text(res.err));
         return EXIT_UNAVAILABLE;

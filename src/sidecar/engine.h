@@ -34,6 +34,7 @@ struct dep_engine {
     struct dep_nonce_policy nonce;
     unsigned char nonce_key[DEP_SHA256_LEN];
     struct dep_str node;          /* of the audit records: "guard " + resource */
+    struct dep_str log_origin;    /* of the audit log */
     struct dep_str metadata;      /* the protected-resource metadata document */
     struct dep_str metadata_path; /* its path */
     struct dep_arena arena;       /* of the texts above */

@@ -1,21 +1,9 @@
-/* The issuer's keys, kept fresh by one background thread.
- *
- * Invariants:
- *  (1) One fetch in flight. Unknown kids cause at most one in keys_throttle_s (attack case A33).
- *  (2) When the issuer says that its keys changed, the old ones are used for feed_silence_max_s at most (A65).
- *  (3) A set that cannot be used as a whole changes nothing: the old one stays (A35), until keys_stale_max_s (A34). */
+/* The issuer's keys, kept fresh by one background thread (guard/follow_keys.h has the rules). */
 #ifndef DEP_SIDECAR_KEYS_H
 #define DEP_SIDECAR_KEYS_H
 
-#include "guard/guard.h"
-#include "guard/share.h"
+#include "guard/follow_keys.h"
 #include "sidecar/sidecar.h"
-
-/* What the slot holds. */
-struct dep_key_set {
-    struct dep_shared shared;
-    struct dep_jwks *jwks;
-};
 
 struct dep_keys;
 /* Something that waits for a fetch; the first member of whatever carries it. `resume` is called once, on the keys'
@@ -30,6 +18,7 @@ struct dep_keys *dep_keys_new(const struct dep_sidecar_config *config, int stop_
 /* Ends the thread; `stop_fd` must be readable by now. Those that wait are resumed. */
 void dep_keys_stop(struct dep_keys *keys);
 void dep_keys_free(struct dep_keys *keys);
+/* Holds a dep_key_set. */
 struct dep_slot *dep_keys_slot(struct dep_keys *keys);
 /* True when there are keys, not older than keys_stale_max_s, and the feed has not been saying for longer than
  * feed_silence_max_s that there are others. */

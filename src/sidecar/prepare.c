@@ -1,17 +1,12 @@
 /* From configuration to policy: defaults, checks, and the documents that never change while the guard runs. */
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "base/url.h"
-#include "guard/metadata.h"
-#include "proto/scope.h"
+#include "guard/setup.h"
 #include "sidecar/clock.h"
 #include "sidecar/engine.h"
 
 #define TEXTS_MAX 32768u
-#define DOCUMENT_MAX 8192u
-#define URL_MAX 4096u
 #define EXIT_USAGE 2
 
 void dep_sidecar_config_init(struct dep_sidecar_config *config)
@@ -48,32 +43,22 @@ static int unusable(const char *what)
     return EXIT_USAGE;
 }
 
-static bool is_base_url(struct dep_str text, bool may_have_path)
+static struct dep_guard_setup setup_of(const struct dep_sidecar_config *config)
 {
-    struct dep_url url;
-
-    return dep_is_ok(dep_url_parse(text, &url)) && dep_str_is_absent(url.query) && dep_str_is_absent(url.fragment) &&
-           dep_str_is_absent(url.userinfo) &&
-           (may_have_path || url.path.len == 0 || dep_str_eq(url.path, DEP_STR("/"))) &&
-           (dep_str_eq_nocase(url.scheme, DEP_STR("https")) || dep_str_eq_nocase(url.scheme, DEP_STR("http")));
+    return (
+        struct dep_guard_setup){ config->resource, config->resource_name,  config->issuer,     config->public_url,
+                                 config->scopes,   config->scopes_offered, config->needs_dpop, config->may_loopback };
 }
 
-/* A guard that does not know what it guards, for whom, or where to ask, does not start (attack case O09). */
 static int check(const struct dep_sidecar_config *config)
 {
-    struct dep_url issuer;
+    const struct dep_guard_setup setup = setup_of(config);
+    struct dep_guard_fault fault = dep_guard_setup_check(&setup);
 
-    if (dep_str_is_blank(config->resource) || !is_base_url(config->resource, true))
-        return unusable("--resource: an absolute http(s) URL without query and fragment is needed");
-    if (dep_str_is_blank(config->issuer) || !is_base_url(config->issuer, true))
-        return unusable("--issuer: the authorization server's issuer URL is needed");
-    if (!dep_is_ok(dep_url_parse(config->issuer, &issuer)) || (!dep_str_eq_nocase(issuer.scheme, DEP_STR("https")) &&
-                                                               !(config->may_loopback && dep_url_is_loopback(&issuer))))
-        return unusable("--issuer: https is needed; plain http goes over loopback only, and only when that is allowed");
-    if (!dep_str_is_blank(config->public_url) && !is_base_url(config->public_url, false))
-        return unusable("--public-url: a scheme and an authority are needed, as in https://api.example");
-    if (!dep_str_is_blank(config->scopes) && !dep_is_ok(dep_scope_check(config->scopes)))
-        return unusable("--scope: not a list of scopes");
+    if (fault.text != NULL) {
+        fprintf(stderr, "deputy guard: --%s: %s\n", fault.setting, fault.text);
+        return EXIT_USAGE;
+    }
     if (dep_str_is_blank(config->client_id) || config->client_secret.len == 0)
         return unusable("the revocation feed needs the resource's client: an id and a secret");
     if (config->audit_directory == NULL || config->audit_directory[0] == '\0')
@@ -81,39 +66,19 @@ static int check(const struct dep_sidecar_config *config)
     return 0;
 }
 
-static struct dep_res origin_of(struct dep_arena *arena, struct dep_str text, struct dep_str *ret_origin)
-{
-    struct dep_str url;
-
-    DEP_TRY(dep_url_normalise(arena, text, &url)); /* "https://host[:port]/path" */
-
-    size_t authority = dep_str_find(url, '/') + 2;
-
-    *ret_origin = dep_str_sub(url, 0, authority + dep_str_find(dep_str_sub(url, authority, url.len), '/'));
-    return DEP_OK;
-}
-
 static struct dep_res make_texts(struct dep_engine *engine)
 {
-    const struct dep_sidecar_config *config = &engine->config;
-    const struct dep_guard_metadata metadata = { config->resource, config->resource_name, config->issuer,
-                                                 config->scopes_offered, config->needs_dpop };
-    struct dep_buf document, url, node;
+    const struct dep_guard_setup setup = setup_of(&engine->config);
+    struct dep_guard_texts texts;
 
-    DEP_TRY(origin_of(&engine->arena, dep_str_is_blank(config->public_url) ? config->resource : config->public_url,
-                      &engine->policy.origin));
-    dep_buf_init_arena(&url, &engine->arena, URL_MAX);
-    DEP_TRY(dep_guard_metadata_url(&url, engine->policy.origin, config->resource));
-    engine->policy.resource_metadata = dep_buf_str(&url);
-    engine->metadata_path = dep_str_sub(dep_buf_str(&url), engine->policy.origin.len, url.len);
-    dep_buf_init_arena(&document, &engine->arena, DOCUMENT_MAX);
-    dep_guard_metadata_put(&document, &metadata);
-    engine->metadata = dep_buf_str(&document);
-    dep_buf_init_arena(&node, &engine->arena, URL_MAX);
-    dep_buf_put_c(&node, "guard ");
-    dep_buf_put(&node, config->resource);
-    engine->node = dep_buf_str(&node);
-    return document.has_failed || node.has_failed ? DEP_FAIL(BUF_FULL) : DEP_OK;
+    DEP_TRY(dep_guard_texts(&engine->arena, &setup, &texts));
+    engine->policy.origin = texts.origin;
+    engine->policy.resource_metadata = texts.metadata_url;
+    engine->metadata_path = texts.metadata_path;
+    engine->metadata = texts.metadata;
+    engine->node = texts.node;
+    engine->log_origin = texts.log_origin;
+    return DEP_OK;
 }
 
 static void make_policy(struct dep_engine *engine)

@@ -1,5 +1,5 @@
 /* Answers of the revocation feed: what is applied, and what is refused as a whole. */
-#include "sidecar/feed.h"
+#include "guard/follow_feed.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -109,13 +109,84 @@ DEP_TEST(many_entries)
     free(text);
 }
 
+static const struct dep_follow_policy policy = { .issuer = DEP_STR_INIT("https://as.example") };
+
+/* The poll that is due must be `url`; it is answered after `took_ms`. */
+static enum dep_err poll_feed(struct dep_test *t, struct dep_follow_feed *feed, const char *url, int64_t *now_ms,
+                              int64_t took_ms, int status, const char *body, bool *ret_has_keys_news)
+{
+    const struct dep_follow_answer answer = { DEP_OK, status, dep_str_c(body) };
+    struct dep_follow_fetch fetch;
+
+    DEP_CHECK(t, dep_follow_feed_due(feed) <= *now_ms);
+    dep_follow_feed_next(feed, *now_ms, &fetch);
+    DEP_CHECK_STR(t, fetch.url, url);
+    DEP_CHECK_STR(t, fetch.authorization, "Basic cnMxOnMlM0ErdA=="); /* rs1:s%3A+t */
+    DEP_CHECK(t, dep_follow_feed_due(feed) == INT64_MAX);
+    *now_ms += took_ms;
+    return dep_follow_feed_settle(feed, &answer, *now_ms, NOW, ret_has_keys_news).err;
+}
+
+DEP_TEST(polls_follow_the_version)
+{
+    const struct dep_secret secret = dep_secret("s: t", 4);
+    struct dep_follow_feed feed;
+    int64_t now_ms = 1000000;
+    bool has_keys_news = true;
+
+    DEP_CHECK_OK(t, dep_follow_feed_init(&feed, &policy, DEP_STR("rs1"), secret));
+    DEP_CHECK(t, dep_follow_feed_silence_s(&feed, now_ms) == INT64_MAX);
+    DEP_CHECK(t, poll_feed(t, &feed, "https://as.example/revocations?after=0", &now_ms, 1, 200,
+                           "{\"version\":7,\"full\":true,\"entries\":[" ENTRY("a") "],\"jwks\":\"k1\"}",
+                           &has_keys_news) == DEP_ERR_NONE);
+    DEP_CHECK(t, !has_keys_news); /* the first name is no change */
+    DEP_CHECK(t, covers(((const struct dep_guard_feed_set *)feed.slot.current)->entries, "a"));
+    DEP_CHECK(t, dep_follow_feed_silence_s(&feed, now_ms) == 0 && dep_follow_feed_silence_s(&feed, now_ms + 1) == 1);
+    /* News came: the next poll is due now. Nothing at once: it waits, so that nobody spins. */
+    DEP_CHECK(t, poll_feed(t, &feed, "https://as.example/revocations?after=7", &now_ms, 1, 200,
+                           "{\"version\":7,\"full\":false,\"entries\":[],\"jwks\":\"k2\"}",
+                           &has_keys_news) == DEP_ERR_NONE);
+    DEP_CHECK(t, has_keys_news && feed.slot.version == 1);
+    DEP_CHECK(t, dep_follow_feed_due(&feed) == now_ms + 250);
+    now_ms += 250;
+    /* Nothing after a long poll: the next one at once. */
+    DEP_CHECK(t, poll_feed(t, &feed, "https://as.example/revocations?after=7", &now_ms, 2000, 200,
+                           "{\"version\":7,\"full\":false,\"entries\":[],\"jwks\":\"k2\"}",
+                           &has_keys_news) == DEP_ERR_NONE);
+    DEP_CHECK(t, !has_keys_news && dep_follow_feed_due(&feed) <= now_ms);
+    dep_follow_feed_done(&feed);
+}
+
+DEP_TEST(what_cannot_be_read_is_silence_and_starts_over)
+{
+    const struct dep_secret secret = dep_secret("s: t", 4);
+    struct dep_follow_feed feed;
+    int64_t now_ms = 1000000, heard_ms;
+    bool news = false;
+
+    DEP_CHECK_OK(t, dep_follow_feed_init(&feed, &policy, DEP_STR("rs1"), secret));
+    DEP_CHECK(t, poll_feed(t, &feed, "https://as.example/revocations?after=0", &now_ms, 1, 200,
+                           "{\"version\":7,\"full\":true,\"entries\":[]}", &news) == DEP_ERR_NONE);
+    heard_ms = now_ms;
+    DEP_CHECK(t, poll_feed(t, &feed, "https://as.example/revocations?after=7", &now_ms, 1, 401, "{}", &news) ==
+                     DEP_ERR_NET_FETCH_STATUS);
+    now_ms += 250;
+    DEP_CHECK(t, poll_feed(t, &feed, "https://as.example/revocations?after=7", &now_ms, 1, 200, "{}", &news) ==
+                     DEP_ERR_FEED_SYNTAX);
+    now_ms += 250;
+    DEP_CHECK(t, dep_follow_feed_silence_s(&feed, heard_ms + 3000) == 3);
+    DEP_CHECK(t, poll_feed(t, &feed, "https://as.example/revocations?after=0", &now_ms, 1, 200,
+                           "{\"version\":8,\"full\":true,\"entries\":[]}", &news) == DEP_ERR_NONE);
+    DEP_CHECK(t, dep_follow_feed_silence_s(&feed, now_ms) == 0);
+    dep_follow_feed_done(&feed);
+}
+
 int main(void)
 {
     static const struct dep_test_row rows[] = {
-        DEP_ROW(deltas_add_and_full_sets_replace),
-        DEP_ROW(an_empty_first_answer_is_a_set),
-        DEP_ROW(bad_answers_change_nothing),
-        DEP_ROW(many_entries),
+        DEP_ROW(deltas_add_and_full_sets_replace), DEP_ROW(an_empty_first_answer_is_a_set),
+        DEP_ROW(bad_answers_change_nothing),       DEP_ROW(many_entries),
+        DEP_ROW(polls_follow_the_version),         DEP_ROW(what_cannot_be_read_is_silence_and_starts_over),
     };
 
     return dep_test_main(rows, DEP_COUNT(rows));
