@@ -169,9 +169,21 @@ static void put_subject(struct input *in, uint8_t kind, size_t client, struct de
     }
 }
 
+/* A grant for the foreign server in place of an access token. */
+static void put_requested(struct input *in, struct dep_buf *body)
+{
+    uint8_t issued = take_byte(in) % 4;
+
+    if (issued == DEP_ISSUED_ACCESS_TOKEN || issued == DEP_ISSUED_KINDS)
+        return;
+    dep_form_put(body, DEP_STR("requested_token_type"), dep_issued_urn((enum dep_issued)issued));
+    dep_form_put(body, DEP_STR("audience"), DEP_STR(WORLD_SERVER));
+}
+
 static void put_form(struct input *in, enum dep_endpoint endpoint, uint8_t kind, size_t client, struct dep_buf *body)
 {
-    static const char *const targets[] = { WORLD_API, WORLD_API2, WORLD_WORKER, WORLD_ORCHESTRATOR, WORLD_ISSUER };
+    static const char *const targets[] = { WORLD_API,    WORLD_API2,   WORLD_WORKER, WORLD_ORCHESTRATOR,
+                                           WORLD_ISSUER, WORLD_SERVER, WORLD_THERE };
 
     if (endpoint != DEP_ENDPOINT_TOKEN) {
         dep_form_put(body, DEP_STR("token"), make_token(in));
@@ -182,11 +194,12 @@ static void put_form(struct input *in, enum dep_endpoint endpoint, uint8_t kind,
     else
         dep_form_put(body, DEP_STR("grant_type"), DEP_STR("client_credentials"));
     if (kind & 16)
-        dep_form_put(body, DEP_STR("resource"), dep_str_c(targets[take_byte(in) % 5]));
+        dep_form_put(body, DEP_STR("resource"), dep_str_c(targets[take_byte(in) % 7]));
     if (kind & 32)
         dep_form_put(body, DEP_STR("scope"), take_text(in));
     if (kind & 64)
         dep_form_put(body, DEP_STR("task_id"), take_text(in));
+    put_requested(in, body);
 }
 
 static void check_issued(const struct dep_decision *decision, const struct dep_agent *agent)
@@ -197,6 +210,11 @@ static void check_issued(const struct dep_decision *decision, const struct dep_a
     DEP_FUZZ_CHECK(token->aud_count > 0 && token->jti.len > 0 && token->sub.len > 0);
     DEP_FUZZ_CHECK(dep_str_eq(dep_token_presenter(token), agent->id));
     DEP_FUZZ_CHECK(dep_str_is_absent(token->scope) || dep_is_ok(dep_scope_check(token->scope)));
+    DEP_FUZZ_CHECK(decision->issued == DEP_ISSUED_ACCESS_TOKEN ||
+                   (token->aud_count == 1 && dep_str_eq(token->aud[0], DEP_STR(WORLD_SERVER)) && token->scope.len > 0 &&
+                    dep_str_starts(token->client_id, DEP_STR("ours-there")) +
+                            dep_str_starts(token->client_id, DEP_STR("worker-there")) ==
+                        1));
     DEP_FUZZ_CHECK(!decision->is_exchange || token->lineage_count > 0 || dep_str_starts(token->sub, DEP_STR("user:")));
 }
 

@@ -25,7 +25,8 @@ static int64_t lifetime_of(const struct dep_ctx *c)
             lifetime_s = resource->token_lifetime_s;
     }
     /* What is handed over may have to be shorter. */
-    if ((c->targets[0].kind == DEP_TARGET_AGENT || !dep_str_is_absent(DEP_P(c, MAY_ACT))) &&
+    if ((c->targets[0].kind == DEP_TARGET_AGENT || c->targets[0].kind == DEP_TARGET_SERVER ||
+         !dep_str_is_absent(DEP_P(c, MAY_ACT))) &&
         c->agent->delegation_lifetime_max_s > 0 && c->agent->delegation_lifetime_max_s < lifetime_s)
         lifetime_s = c->agent->delegation_lifetime_max_s;
     return lifetime_s;
@@ -100,6 +101,19 @@ static void inherit(struct dep_ctx *c, struct dep_token *token)
     }
 }
 
+/* The token described becomes a grant: in the other server's terms, and short (mcp.md 3.2). Chain and lineage stay for the record. */
+static void make_grant(struct dep_ctx *c, struct dep_token *token)
+{
+    token->client_id = dep_target_server_client(c);
+    token->nbf = 0;
+    if (token->exp > c->now + DEP_GRANT_LIFETIME_S)
+        token->exp = c->now + DEP_GRANT_LIFETIME_S;
+    c->decision->issued = c->issued;
+    c->decision->grant_resources = c->there;
+    c->decision->grant_resources_count = c->there_count;
+    c->decision->record.issued = dep_issued_name(c->issued);
+}
+
 static struct dep_res put_instruction(struct dep_ctx *c)
 {
     struct dep_str text = DEP_P(c, HUMAN_INSTRUCTION);
@@ -148,6 +162,8 @@ static struct dep_res build_token(struct dep_ctx *c)
         inherit(c, token);
     if (c->column != DEP_COLUMN_CLIENT_CREDENTIALS)
         DEP_TRY(inherit_origins(c, token));
+    if (c->issued != DEP_ISSUED_ACCESS_TOKEN)
+        make_grant(c, token);
     c->decision->has_token = true;
     c->decision->answer = DEP_ANSWER_TOKEN;
     dep_ctx_effect(c, (struct dep_effect){ .kind = DEP_EFFECT_ISSUE });

@@ -62,6 +62,7 @@ void dep_audit_record_write(struct dep_buf *buf, const struct dep_audit_record *
     member(&writer, "peer", record->peer);
     if (record->token != NULL)
         write_token(&writer, record->token);
+    member(&writer, "issued", record->issued);
     member(&writer, "asked_scope", record->asked_scope);
     list(&writer, "asked_targets", record->asked_targets, record->asked_targets_count);
     member(&writer, "instruction", record->instruction);

@@ -22,6 +22,8 @@ struct dep_audit_record {
     struct dep_str method, path, peer;
     const struct dep_token
         *token; /* the issued or presented token: sub, chain, aud, scope, jti, lineage, jkt, exp, task … */
+    struct dep_str
+        issued; /* "id-jag" or "jwt": the token described is a grant for another server; absent: an access token */
     struct dep_str asked_scope;
     const struct dep_str *asked_targets;
     size_t asked_targets_count;

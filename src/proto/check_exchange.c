@@ -31,10 +31,14 @@ struct dep_res dep_check_exchange_types(struct dep_ctx *c)
     if (!dep_str_is_absent(DEP_P(c, ACTOR_TOKEN_TYPE)) && !c->is_actor_jwt &&
         !dep_str_eq_c(DEP_P(c, ACTOR_TOKEN_TYPE), ACCESS_TOKEN))
         return DEP_FAIL(EXCHANGE_TOKEN_TYPE);
-    if (!dep_str_is_absent(DEP_P(c, REQUESTED_TOKEN_TYPE)) &&
-        !dep_str_eq_c(DEP_P(c, REQUESTED_TOKEN_TYPE), ACCESS_TOKEN))
+    if (dep_str_is_absent(DEP_P(c, REQUESTED_TOKEN_TYPE)))
+        return DEP_OK;
+    if (!dep_issued_by_urn(DEP_P(c, REQUESTED_TOKEN_TYPE), &c->issued))
         return DEP_FAIL(EXCHANGE_REQUESTED_TYPE);
-    return DEP_OK;
+    /* A grant is for the client it names; naming another actor there is nobody's to do. */
+    return c->issued == DEP_ISSUED_ACCESS_TOKEN || dep_str_is_absent(DEP_P(c, MAY_ACT))
+               ? DEP_OK
+               : DEP_FAIL(EXCHANGE_REQUESTED_TYPE);
 }
 
 /* Names the agents of a chain that nobody has verified yet: a lookup gives no authority. */

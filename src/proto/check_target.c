@@ -1,7 +1,7 @@
 /* Targets and scopes (RFC 8707, RFC 8693 section 2.1, oauth.md Q1-Q5, X4, X10).
  *
  * A target is a registered resource, an agent ("agent:…", the door of delegation), or this issuer itself (for actor tokens, which
- * carry no scope). Ceilings are asked of everybody on the way: the client's agent and each agent in the subject's chain. */
+ * carry no scope), or a foreign authorization server (target_server.c). Ceilings are asked of everybody on the way: the client's agent and each agent in the subject's chain. */
 #include "base/url.h"
 #include "proto/ctx.h"
 #include "proto/scope.h"
@@ -67,6 +67,10 @@ struct dep_res dep_check_load_targets(struct dep_ctx *c)
 
     if (!dep_str_is_absent(DEP_P(c, MAY_ACT)))
         (void)dep_ctx_fact(c, DEP_FACT_AGENT, DEP_P(c, MAY_ACT), &named);
+    if (c->issued != DEP_ISSUED_ACCESS_TOKEN) {
+        dep_target_server_load(c);
+        return DEP_OK;
+    }
     c->targets_count = 0;
     for (size_t i = 0; i < count; i++) {
         struct dep_target target = { .kind = DEP_TARGET_RESOURCE, .id = ids[i] };
@@ -79,8 +83,11 @@ struct dep_res dep_check_load_targets(struct dep_ctx *c)
             (void)dep_ctx_fact(c, DEP_FACT_AGENT, ids[i], &value);
             target.agent = value;
         } else {
-            (void)dep_ctx_fact(c, DEP_FACT_RESOURCE, ids[i], &value);
+            bool is_known = dep_ctx_fact(c, DEP_FACT_RESOURCE, ids[i], &value);
+
             target.resource = value;
+            if (is_known && value == NULL)
+                (void)dep_target_server_find(c, ids[i], &target);
         }
         c->targets[c->targets_count++] = target;
     }
@@ -89,6 +96,8 @@ struct dep_res dep_check_load_targets(struct dep_ctx *c)
 
 struct dep_res dep_check_target_known(struct dep_ctx *c)
 {
+    if (c->issued != DEP_ISSUED_ACCESS_TOKEN)
+        return dep_target_server_known(c);
     if (c->targets_count == 0)
         return DEP_FAIL(TARGET_MISSING);
     for (size_t i = 0; i < c->targets_count; i++) {
@@ -102,14 +111,15 @@ struct dep_res dep_check_target_known(struct dep_ctx *c)
         if (target->kind != c->targets[0].kind)
             return DEP_FAIL(TARGET_MIXED);
     }
-    return DEP_OK;
+    return c->targets[0].kind == DEP_TARGET_SERVER ? dep_target_server_known(c) : DEP_OK;
 }
 
 /* A narrowing stays within the subject token's audience; a delegate may turn to any target that every ceiling allows. */
 static bool is_within_subject(const struct dep_ctx *c, const struct dep_target *target)
 {
     return c->column == DEP_COLUMN_CLIENT_CREDENTIALS || c->is_handed_over ||
-           dep_token_has_aud(&c->subject.token, target->id);
+           (target->kind == DEP_TARGET_SERVER ? dep_target_server_is_within(c, &c->subject.token)
+                                              : dep_token_has_aud(&c->subject.token, target->id));
 }
 
 static bool has_right_everywhere(const struct dep_ctx *c, struct dep_str resource)
@@ -143,6 +153,9 @@ struct dep_res dep_check_target_allowed(struct dep_ctx *c)
             /* For actor tokens: the agent speaks for itself, so there is nothing to exchange. */
             if (c->column != DEP_COLUMN_CLIENT_CREDENTIALS)
                 return DEP_FAIL(TARGET_FORBIDDEN);
+            break;
+        case DEP_TARGET_SERVER:
+            DEP_TRY(dep_target_server_allowed(c));
             break;
         }
     }
@@ -182,7 +195,8 @@ static bool resource_has(const struct dep_resource *resource, struct dep_str wor
 }
 
 /* One word at one target: known there, and within the ceiling of `agent`. */
-static bool agent_may(const struct dep_agent *agent, const struct dep_target *target, struct dep_str word)
+static bool agent_may(const struct dep_ctx *c, const struct dep_agent *agent, const struct dep_target *target,
+                      struct dep_str word)
 {
     const struct dep_right *right;
 
@@ -190,6 +204,8 @@ static bool agent_may(const struct dep_agent *agent, const struct dep_target *ta
         return has_anywhere(agent, word);
     if (target->kind == DEP_TARGET_ISSUER)
         return false;
+    if (target->kind == DEP_TARGET_SERVER)
+        return dep_target_server_may(c, agent, word);
     right = dep_agent_right(agent, target->id);
     return right != NULL && dep_right_has(right, word) && resource_has(target->resource, word);
 }
@@ -209,10 +225,10 @@ static bool may(const struct dep_ctx *c, struct dep_str word)
     if (has_subject_scope(c) && !dep_scope_has(c->subject.token.scope, word))
         return false;
     for (size_t t = 0; t < c->targets_count; t++) {
-        if (!agent_may(c->agent, &c->targets[t], word))
+        if (!agent_may(c, c->agent, &c->targets[t], word))
             return false;
         for (size_t i = 0; i < c->chain_count; i++)
-            if (!agent_may(c->chain[i], &c->targets[t], word))
+            if (!agent_may(c, c->chain[i], &c->targets[t], word))
                 return false;
     }
     return true;
@@ -230,13 +246,21 @@ static void put_implied(struct dep_ctx *c, struct dep_buf *buf)
                 dep_scope_put(buf, word);
         return;
     }
-    if (first->kind != DEP_TARGET_RESOURCE)
+    if (first->kind != DEP_TARGET_RESOURCE && first->kind != DEP_TARGET_SERVER)
         return;
 
-    const struct dep_right *right = dep_agent_right(c->agent, first->id);
-    bool has_defaults = first->resource->default_scopes_count > 0;
-    const struct dep_str *words = has_defaults ? first->resource->default_scopes : right->scopes;
-    size_t count = has_defaults ? first->resource->default_scopes_count : right->scopes_count;
+    const struct dep_str *words;
+    size_t count;
+
+    if (first->kind == DEP_TARGET_SERVER) {
+        words = dep_target_server_scopes(c, &count);
+    } else {
+        const struct dep_right *right = dep_agent_right(c->agent, first->id);
+        bool has_defaults = first->resource->default_scopes_count > 0;
+
+        words = has_defaults ? first->resource->default_scopes : right->scopes;
+        count = has_defaults ? first->resource->default_scopes_count : right->scopes_count;
+    }
 
     for (size_t i = 0; i < count; i++)
         if (may(c, words[i]))

@@ -5,13 +5,14 @@
 #include "http/form.h"
 #include "proto/decide.h"
 
-enum dep_target_kind { DEP_TARGET_RESOURCE, DEP_TARGET_AGENT, DEP_TARGET_ISSUER };
+enum dep_target_kind { DEP_TARGET_RESOURCE, DEP_TARGET_AGENT, DEP_TARGET_ISSUER, DEP_TARGET_SERVER };
 
 struct dep_target {
     enum dep_target_kind kind;
     struct dep_str id;
     const struct dep_resource *resource;
     const struct dep_agent *agent;
+    const struct dep_trusted_issuer *server; /* a foreign authorization server */
 };
 
 /* A token that came as a parameter. */
@@ -85,6 +86,10 @@ struct dep_ctx {
     bool is_handed_over; /* the subject token names our agent in aud: a delegation, not a narrowing */
     struct dep_target targets[DEP_TARGETS_MAX];
     size_t targets_count;
+    enum dep_issued issued;                    /* what is asked for: an access token, or a grant for a foreign server */
+    struct dep_str there[2 * DEP_TARGETS_MAX]; /* of a grant: the resources at the foreign server */
+    size_t there_count;
+    bool is_target_here;                                  /* a grant is asked for, for something of this server's */
     const struct dep_agent *chain[DEP_ACT_DEPTH_MAX + 2]; /* agents of the subject's chain, then the client's own */
     size_t chain_count;
     struct dep_str scope; /* granted; absent for none */
@@ -183,6 +188,19 @@ struct dep_res dep_foreign_subject(struct dep_ctx *c, const struct dep_foreign *
                                    struct dep_token *ret_token) DEP_MUST;
 /* The principal of a foreign subject: "user:" + issuer's name + ":" + sub. Absent when sub is not plain enough to stand in an id. */
 struct dep_str dep_foreign_principal(struct dep_arena *arena, const struct dep_foreign *foreign);
+
+/* target_server.c: a foreign authorization server as the one target. `find` makes `target` one when `id` is one, and may name needs;
+ * `load` does it for a grant, where everything else that is asked for is a resource there. */
+bool dep_target_server_find(struct dep_ctx *c, struct dep_str id, struct dep_target *target);
+void dep_target_server_load(struct dep_ctx *c);
+struct dep_res dep_target_server_known(const struct dep_ctx *c) DEP_MUST;
+struct dep_res dep_target_server_allowed(const struct dep_ctx *c) DEP_MUST;
+bool dep_target_server_is_within(const struct dep_ctx *c, const struct dep_token *subject);
+bool dep_target_server_may(const struct dep_ctx *c, const struct dep_agent *agent, struct dep_str word);
+/* What a grant there may carry at most, for requests that name no scope. */
+const struct dep_str *dep_target_server_scopes(const struct dep_ctx *c, size_t *ret_count);
+/* The client's name there; absent: it is not known there. */
+struct dep_str dep_target_server_client(const struct dep_ctx *c);
 
 /* Shared by exchange, introspection and revocation. */
 void dep_presented_open(struct dep_ctx *c, struct dep_str text, struct dep_presented *presented);

@@ -216,6 +216,8 @@ static struct dep_str event_of(const struct dep_ctx *c, bool is_allowed)
         return is_allowed ? DEP_STR("token.issued") : DEP_STR("token.refused");
     case DEP_COLUMN_TOKEN_EXCHANGE:
     case DEP_COLUMN_JWT_BEARER:
+        if (is_allowed && c->issued != DEP_ISSUED_ACCESS_TOKEN)
+            return DEP_STR("grant.issued");
         return is_allowed ? DEP_STR("token.exchanged") : DEP_STR("token.refused");
     case DEP_COLUMN_INTROSPECT:
         return is_allowed ? DEP_STR("token.introspected") : DEP_STR("introspection.refused");

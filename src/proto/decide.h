@@ -12,6 +12,7 @@
 #include "http/header.h"
 #include "proto/audit_record.h"
 #include "proto/dpop.h"
+#include "proto/grant.h"
 #include "proto/records.h"
 #include "proto/revocation.h"
 #include "proto/token.h"
@@ -133,6 +134,9 @@ struct dep_decision {
     struct dep_token token;  /* the token to sign, or the one introspected */
     bool has_token;
     bool is_exchange;
+    enum dep_issued issued;                /* of an exchange: what `token` describes */
+    const struct dep_str *grant_resources; /* of a grant: the resources at the other server */
+    size_t grant_resources_count;
     bool has_scope_change; /* the granted scope differs from the asked one */
     struct dep_str nonce;  /* DPoP-Nonce to send; absent: none */
     uint64_t feed_after;

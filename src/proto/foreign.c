@@ -1,6 +1,6 @@
 /* JWTs of trusted foreign issuers (RFC 7523 section 3, RFC 8693 section 2.1, ID-JAG).
  *
- * What such a token says about us is not believed: act, may_act, cnf, scope (but for an ID-JAG, whose scope is a limit), roles, tenants
+ * What such a token says about us is not believed: act, may_act, cnf, scope (but for a grant, whose scope is a limit), roles, tenants
  * (attack case D21). It says who the user is, and until when. What the user may hand on stands in our record of the issuer. */
 #include "proto/ctx.h"
 
@@ -120,7 +120,8 @@ struct dep_res dep_foreign_subject(struct dep_ctx *c, const struct dep_foreign *
         DEP_TRY(dep_json_time(iat, &token.iat));
     if (jti != NULL)
         DEP_TRY(dep_json_str(jti, &token.jti));
-    if (foreign->is_id_jag && DEP_JSON_GET(foreign->claims, "scope") != NULL)
+    /* A grant's scope is a limit (oauth.md J11); an ID token's says nothing to us. */
+    if (c->column == DEP_COLUMN_JWT_BEARER && DEP_JSON_GET(foreign->claims, "scope") != NULL)
         DEP_TRY(dep_json_str(DEP_JSON_GET(foreign->claims, "scope"), &token.scope));
     *ret_token = token;
     return DEP_OK;

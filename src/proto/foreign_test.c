@@ -211,6 +211,10 @@ DEP_TEST(D33_bad_id_jags)
                             foreign("JWT", WORLD_IDP, "alice", WORLD_ISSUER, WORLD_NOW + 3000, ",\"jti\":\"i\""),
                             "&resource=" WORLD_API),
                       JWT_LIFETIME, INVALID_GRANT);
+    DEP_CHECK_REFUSED(t,
+                      grant(ORCHESTRATOR, id_token(",\"jti\":\"limited\",\"scope\":\"read\""),
+                            "&resource=" WORLD_API "&scope=read+write"),
+                      SCOPE_CEILING, INVALID_SCOPE);
     DEP_CHECK_ISSUED(t, grant(ORCHESTRATOR, id_token(",\"jti\":\"chained\""), "&resource=" WORLD_API));
     DEP_CHECK_REFUSED(t, grant(ORCHESTRATOR, id_token(",\"jti\":\"chained\""), "&resource=" WORLD_API), GRANT_REPLAY,
                       INVALID_GRANT);

@@ -3,7 +3,7 @@
 #include "base/url.h"
 #include "proto/records_read.h"
 
-static const char *const use_names[] = { "subject", "id-jag", "workload" };
+static const char *const use_names[] = { "subject", "id-jag", "workload", "target" };
 
 static struct dep_res read_uses(const struct dep_json *array, unsigned *ret_uses)
 {
@@ -76,6 +76,49 @@ static struct dep_res read_rules(struct dep_arena *arena, const struct dep_json 
     return DEP_OK;
 }
 
+static struct dep_res read_target_clients(struct dep_arena *arena, const struct dep_json *array,
+                                          struct dep_trusted_issuer *issuer)
+{
+    if (array == NULL)
+        return DEP_OK;
+    if (array->type != DEP_JSON_ARRAY || array->count > 256)
+        return DEP_FAIL(ADMIN_INPUT);
+    issuer->target_clients = DEP_NEW_ARRAY(arena, array->count, struct dep_target_client);
+    if (issuer->target_clients == NULL)
+        return DEP_FAIL(ARENA_FULL);
+    for (const struct dep_json *json = array->child; json != NULL; json = json->next) {
+        struct dep_target_client *client = &issuer->target_clients[issuer->target_clients_count];
+
+        DEP_TRY(dep_record_only(json, "client client_id"));
+        DEP_TRY(TEXT("client", true, &client->client));
+        DEP_TRY(TEXT("client_id", true, &client->client_id));
+        if (client->client_id.len > 512)
+            return DEP_FAIL(ADMIN_INPUT);
+        for (size_t i = 0; i < issuer->target_clients_count; i++)
+            if (dep_str_eq(issuer->target_clients[i].client, client->client))
+                return DEP_FAIL(ADMIN_INPUT);
+        issuer->target_clients_count++;
+    }
+    return DEP_OK;
+}
+
+/* {"clients":[{"client","client_id"}],"scopes":[…],"resources":[{"resource","scopes"}]}. No clients: nobody is known there. Without
+ * scopes anywhere it would mean nothing. */
+static struct dep_res read_target(struct dep_arena *arena, const struct dep_json *json,
+                                  struct dep_trusted_issuer *issuer)
+{
+    if (json == NULL || json->type == DEP_JSON_NULL)
+        return DEP_OK;
+    DEP_TRY(dep_record_only(json, "clients scopes resources"));
+    DEP_TRY(read_target_clients(arena, DEP_JSON_GET(json, "clients"), issuer));
+    DEP_TRY(
+        dep_record_scopes(arena, DEP_JSON_GET(json, "scopes"), &issuer->target_scopes, &issuer->target_scopes_count));
+    if (DEP_JSON_GET(json, "resources") != NULL)
+        DEP_TRY(dep_record_ceiling(arena, DEP_JSON_GET(json, "resources"), &issuer->target_rights,
+                                   &issuer->target_rights_count));
+    return issuer->target_scopes_count + issuer->target_rights_count > 0 ? DEP_OK : DEP_FAIL(ADMIN_INPUT);
+}
+
 static struct dep_res check(const struct dep_trusted_issuer *issuer)
 {
     struct dep_url url;
@@ -93,6 +136,8 @@ static struct dep_res check(const struct dep_trusted_issuer *issuer)
     /* Users without a ceiling could hand on nothing, and a workload without a rule would be anybody. */
     if ((issuer->uses & (DEP_ISSUER_SUBJECT | DEP_ISSUER_ID_JAG)) && issuer->ceiling_count == 0)
         return DEP_FAIL(ADMIN_INPUT);
+    if (((issuer->uses & DEP_ISSUER_TARGET) != 0) != (issuer->target_scopes_count + issuer->target_rights_count > 0))
+        return DEP_FAIL(ADMIN_INPUT);
     return ((issuer->uses & DEP_ISSUER_WORKLOAD) != 0) == (issuer->rules_count > 0) ? DEP_OK : DEP_FAIL(ADMIN_INPUT);
 }
 
@@ -103,7 +148,7 @@ struct dep_res dep_trusted_issuer_read(struct dep_arena *arena, const struct dep
 
     DEP_TRY(dep_record_only(
         json, "id name org uses audiences jwks_uri jwks lifetime_max_s is_single_use is_enabled ceiling rules "
-              "created"));
+              "target created"));
     DEP_TRY(TEXT("id", true, &issuer.id));
     DEP_TRY(TEXT("name", true, &issuer.name));
     DEP_TRY(TEXT("org", true, &issuer.org));
@@ -122,6 +167,7 @@ struct dep_res dep_trusted_issuer_read(struct dep_arena *arena, const struct dep
     if (dep_json_has(json, DEP_STR("ceiling")))
         DEP_TRY(dep_record_ceiling(arena, DEP_JSON_GET(json, "ceiling"), &issuer.ceiling, &issuer.ceiling_count));
     DEP_TRY(read_rules(arena, DEP_JSON_GET(json, "rules"), &issuer));
+    DEP_TRY(read_target(arena, DEP_JSON_GET(json, "target"), &issuer));
     DEP_TRY(check(&issuer));
     *ret_issuer = issuer;
     return DEP_OK;
@@ -146,6 +192,26 @@ static void write_rules(struct dep_json_writer *writer, const struct dep_trusted
     dep_json_close(writer, ']');
 }
 
+static void write_target(struct dep_json_writer *writer, const struct dep_trusted_issuer *issuer)
+{
+    if (!(issuer->uses & DEP_ISSUER_TARGET))
+        return;
+    dep_json_name(writer, "target");
+    dep_json_open(writer, '{');
+    dep_json_name(writer, "clients");
+    dep_json_open(writer, '[');
+    for (size_t i = 0; i < issuer->target_clients_count; i++) {
+        dep_json_open(writer, '{');
+        dep_json_member(writer, "client", issuer->target_clients[i].client);
+        dep_json_member(writer, "client_id", issuer->target_clients[i].client_id);
+        dep_json_close(writer, '}');
+    }
+    dep_json_close(writer, ']');
+    dep_record_write_scopes(writer, "scopes", issuer->target_scopes, issuer->target_scopes_count);
+    dep_record_write_rights(writer, "resources", issuer->target_rights, issuer->target_rights_count);
+    dep_json_close(writer, '}');
+}
+
 void dep_trusted_issuer_write(struct dep_json_writer *writer, const struct dep_trusted_issuer *issuer)
 {
     dep_json_open(writer, '{');
@@ -167,8 +233,9 @@ void dep_trusted_issuer_write(struct dep_json_writer *writer, const struct dep_t
     dep_json_member_int(writer, "lifetime_max_s", issuer->lifetime_max_s);
     dep_json_member_bool(writer, "is_single_use", issuer->is_single_use);
     dep_json_member_bool(writer, "is_enabled", issuer->is_enabled);
-    dep_record_write_ceiling(writer, issuer->ceiling, issuer->ceiling_count);
+    dep_record_write_rights(writer, "ceiling", issuer->ceiling, issuer->ceiling_count);
     write_rules(writer, issuer);
+    write_target(writer, issuer);
     dep_json_member_int(writer, "created", issuer->created);
     dep_json_close(writer, '}');
 }

@@ -8,6 +8,7 @@ static struct dep_arena arena;
 #define RIGHTS "\"ceiling\":[{\"resource\":\"https://a.example\",\"scopes\":[\"read\"]}]"
 #define CLIENT "01J00000000000000000000001"
 #define RULES "\"rules\":[{\"client\":\"" CLIENT "\",\"claims\":{\"sub\":\"system:serviceaccount:a:b\"}}]"
+#define TARGET "\"target\":{\"clients\":[{\"client\":\"" CLIENT "\",\"client_id\":\"x\"}],\"scopes\":[\"a\"]}"
 #define ID "\"id\":\"https://idp.example\",\"name\":\"corp\",\"org\":\"acme\","
 
 static const struct {
@@ -22,6 +23,32 @@ static const struct {
       ",\"audiences\":[\"x\"],\"jwks_uri\":\"https://idp.example/keys\",\"is_enabled\":false}",
       true },
     { "fixed keys", "{" ID "\"uses\":[\"subject\"]," RIGHTS ",\"jwks\":{\"keys\":[]}}", true },
+    { "a target", "{" ID "\"uses\":[\"target\"]," TARGET "}", true },
+    { "a target with resources",
+      "{" ID "\"uses\":[\"target\",\"id-jag\"]," RIGHTS ",\"target\":{\"clients\":[{\"client\":\"" CLIENT
+      "\",\"client_id\":\"x\"}],\"resources\":[{\"resource\":\"https://r.example\",\"scopes\":[\"a\"]}]}}",
+      true },
+    { "a target without its part", "{" ID "\"uses\":[\"target\"]}", false },
+    { "the part without the use", "{" ID "\"uses\":[\"subject\"]," RIGHTS "," TARGET "}", false },
+    { "a target that knows nobody", "{" ID "\"uses\":[\"target\"],\"target\":{\"clients\":[],\"scopes\":[\"a\"]}}",
+      true },
+    { "a target whose clients are a text",
+      "{" ID "\"uses\":[\"target\"],\"target\":{\"clients\":\"x\",\"scopes\":[\"a\"]}}", false },
+    { "a target without scopes",
+      "{" ID "\"uses\":[\"target\"],\"target\":{\"clients\":[{\"client\":\"" CLIENT "\",\"client_id\":\"x\"}]}}",
+      false },
+    { "a target that knows one client twice",
+      "{" ID "\"uses\":[\"target\"],\"target\":{\"scopes\":[\"a\"],\"clients\":[{\"client\":\"" CLIENT
+      "\",\"client_id\":\"x\"},{\"client\":\"" CLIENT "\",\"client_id\":\"y\"}]}}",
+      false },
+    { "a target with a nameless client",
+      "{" ID "\"uses\":[\"target\"],\"target\":{\"scopes\":[\"a\"],\"clients\":[{\"client\":\"" CLIENT
+      "\",\"client_id\":\"\"}]}}",
+      false },
+    { "a target with more",
+      "{" ID "\"uses\":[\"target\"],\"target\":{\"scopes\":[\"a\"],\"any\":true,\"clients\":[{\"client\":\"" CLIENT
+      "\",\"client_id\":\"x\"}]}}",
+      false },
     { "no use", "{" ID "\"uses\":[]," RIGHTS "}", false },
     { "unknown use", "{" ID "\"uses\":[\"anything\"]," RIGHTS "}", false },
     { "use as text", "{" ID "\"uses\":\"subject\"," RIGHTS "}", false },

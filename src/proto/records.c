@@ -415,9 +415,10 @@ void dep_record_write_scopes(struct dep_json_writer *writer, const char *name, c
     dep_json_close(writer, ']');
 }
 
-void dep_record_write_ceiling(struct dep_json_writer *writer, const struct dep_right *rights, size_t count)
+void dep_record_write_rights(struct dep_json_writer *writer, const char *name, const struct dep_right *rights,
+                             size_t count)
 {
-    dep_json_name(writer, "ceiling");
+    dep_json_name(writer, name);
     dep_json_open(writer, '[');
     for (size_t i = 0; i < count; i++) {
         dep_json_open(writer, '{');
@@ -455,7 +456,7 @@ void dep_agent_write(struct dep_json_writer *writer, const struct dep_agent *age
     dep_json_member(writer, "parent", agent->parent);
     dep_json_member(writer, "state", dep_str_c(dep_state_name(agent->state)));
     dep_json_member_int(writer, "created", agent->created);
-    dep_record_write_ceiling(writer, agent->ceiling, agent->ceiling_count);
+    dep_record_write_rights(writer, "ceiling", agent->ceiling, agent->ceiling_count);
     write_delegation(writer, agent);
     dep_json_close(writer, '}');
 }

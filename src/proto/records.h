@@ -48,6 +48,13 @@ struct dep_agent {
 #define DEP_ISSUER_ID_JAG (1u << 1)   /* its identity assertion grants are taken (ID-JAG) */
 #define DEP_ISSUER_WORKLOAD (1u << 2) /* its tokens authenticate clients: Kubernetes, GitHub Actions, SPIFFE */
 
+#define DEP_ISSUER_TARGET (1u << 3) /* it takes grants of ours: our exchange issues them for it */
+
+/* One of our clients, and its name at a foreign authorization server. */
+struct dep_target_client {
+    struct dep_str client, client_id;
+};
+
 /* A workload rule: a token whose claims all match authenticates this client. */
 struct dep_workload_rule {
     struct dep_str client;
@@ -71,6 +78,13 @@ struct dep_trusted_issuer {
     size_t ceiling_count;
     struct dep_workload_rule *rules;
     size_t rules_count;
+    /* As a target: who is known there, what a grant may carry that names no resource, what it may carry for a resource there. */
+    struct dep_target_client *target_clients;
+    size_t target_clients_count;
+    struct dep_str *target_scopes;
+    size_t target_scopes_count;
+    struct dep_right *target_rights;
+    size_t target_rights_count;
     int64_t created;
 };
 

@@ -23,7 +23,8 @@ DEP_MUST struct dep_res dep_record_ceiling(struct dep_arena *arena, const struct
                                            struct dep_right **ret_rights, size_t *ret_count);
 void dep_record_write_scopes(struct dep_json_writer *writer, const char *name, const struct dep_str *scopes,
                              size_t count);
-void dep_record_write_ceiling(struct dep_json_writer *writer, const struct dep_right *rights, size_t count);
+void dep_record_write_rights(struct dep_json_writer *writer, const char *name, const struct dep_right *rights,
+                             size_t count);
 
 #define TEXT(name, required, out) dep_record_text(json, DEP_STR(name), (required), (out))
 #define NUMBER(name, out) dep_record_number(json, DEP_STR(name), (out))

@@ -98,6 +98,14 @@ static struct dep_res write_refusal(struct dep_arena *arena, const struct dep_de
     return error_body(arena, decision->reason, decision->class, decision->id, answer);
 }
 
+/* What is not an access token has no type of use (rfc8693#2.2.1). */
+static struct dep_str token_type(const struct dep_decision *decision)
+{
+    if (decision->issued != DEP_ISSUED_ACCESS_TOKEN)
+        return DEP_STR("N_A");
+    return dep_str_is_absent(decision->token.jkt) ? DEP_STR("Bearer") : DEP_STR("DPoP");
+}
+
 static struct dep_res write_token(struct dep_arena *arena, const struct dep_decision *decision, struct dep_str jwt,
                                   struct dep_wire_answer *answer)
 {
@@ -109,11 +117,11 @@ static struct dep_res write_token(struct dep_arena *arena, const struct dep_deci
     dep_json_begin(&writer, &body);
     dep_json_open(&writer, '{');
     dep_json_member(&writer, "access_token", jwt);
-    dep_json_member(&writer, "token_type", dep_str_is_absent(token->jkt) ? DEP_STR("Bearer") : DEP_STR("DPoP"));
+    dep_json_member(&writer, "token_type", token_type(decision));
     dep_json_member_int(&writer, "expires_in", token->exp - token->iat);
     dep_json_member(&writer, "scope", token->scope);
     if (decision->is_exchange)
-        dep_json_member(&writer, "issued_token_type", DEP_STR("urn:ietf:params:oauth:token-type:access_token"));
+        dep_json_member(&writer, "issued_token_type", dep_issued_urn(decision->issued));
     dep_json_close(&writer, '}');
     if (body.has_failed)
         return DEP_FAIL(ARENA_FULL);

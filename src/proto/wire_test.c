@@ -199,6 +199,11 @@ DEP_TEST(the_token_answer)
     DEP_CHECK_OK(t, dep_wire_write(&arena, &decision, DEP_STR("a.b.c"), &answer));
     DEP_CHECK_STR(t, member(parse(answer.body), "token_type"), "DPoP");
     DEP_CHECK_STR(t, member(parse(answer.body), "issued_token_type"), "urn:ietf:params:oauth:token-type:access_token");
+    /* rfc8693#2.2.1: a grant is bound too, and still of no type of use */
+    decision.issued = DEP_ISSUED_ID_JAG;
+    DEP_CHECK_OK(t, dep_wire_write(&arena, &decision, DEP_STR("a.b.c"), &answer));
+    DEP_CHECK_STR(t, member(parse(answer.body), "token_type"), "N_A");
+    DEP_CHECK_STR(t, member(parse(answer.body), "issued_token_type"), "urn:ietf:params:oauth:token-type:id-jag");
 }
 
 DEP_TEST(small_arenas_fail_and_do_not_lie)

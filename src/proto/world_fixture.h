@@ -16,6 +16,9 @@
 #define WORLD_NOW INT64_C(1700000000)
 #define WORLD_ISSUER "https://as.example"
 #define WORLD_IDP "https://idp.example"
+#define WORLD_SERVER "https://as2.example"
+#define WORLD_THERE "https://mcp.as2.example/mcp"
+#define WORLD_THERE2 "https://mcp.as2.example/other"
 #define WORLD_API "https://api.example/mcp"
 #define WORLD_API2 "https://api2.example"
 #define WORLD_ROOT "agent:01J00000000000000000000001"
@@ -40,6 +43,9 @@ struct world {
     size_t clients_count;
     struct dep_resource resources[2];
     struct dep_trusted_issuer issuer; /* "https://idp.example", named corp; signs with idp_key */
+    struct dep_trusted_issuer server; /* "https://as2.example": takes our grants */
+    struct dep_target_client known[2];
+    struct dep_right rights_there[2];
     struct dep_private_key *idp_key;
     struct dep_jwks *idp_jwks;
     struct dep_agent user;
@@ -136,12 +142,36 @@ static inline void world_agent(struct world *w, size_t i)
         .name = DEP_STR("an agent"),
         .owner = DEP_STR("team"),
         .org = is_stranger ? DEP_STR("elsewhere") : DEP_STR("acme"),
-        .ceiling = DEP_NEW_ARRAY(&w->texts, 2, struct dep_right),
-        .ceiling_count = i == 2 ? 1 : 2, /* the worker has no rights at the second API */
+        .ceiling = DEP_NEW_ARRAY(&w->texts, 4, struct dep_right),
     };
-    agent->ceiling[0] = (struct dep_right){ DEP_STR(WORLD_API), world_words, i == 2 ? 2 : 3 };
-    agent->ceiling[1] = (struct dep_right){ DEP_STR(WORLD_API2), world_words, 1 };
+    agent->ceiling[agent->ceiling_count++] = (struct dep_right){ DEP_STR(WORLD_API), world_words, i == 2 ? 2 : 3 };
+    agent->ceiling[agent->ceiling_count++] = (struct dep_right){ DEP_STR(WORLD_THERE), world_words, 2 };
+    agent->ceiling[agent->ceiling_count++] = (struct dep_right){ DEP_STR(WORLD_SERVER), world_words, 1 };
+    if (i != 2) /* the worker has no rights at the second API */
+        agent->ceiling[agent->ceiling_count++] = (struct dep_right){ DEP_STR(WORLD_API2), world_words, 1 };
     (void)world_client(w, agent->id, DEP_STR_ABSENT);
+}
+
+/* The foreign server: the orchestrator's and the worker's clients are known there. */
+static inline void world_server(struct world *w)
+{
+    w->known[0] = (struct dep_target_client){ w->clients[1].id, DEP_STR("ours-there") };
+    w->known[1] = (struct dep_target_client){ w->clients[2].id, DEP_STR("worker-there") };
+    w->rights_there[0] = (struct dep_right){ DEP_STR(WORLD_THERE), world_words, 2 };
+    w->rights_there[1] = (struct dep_right){ DEP_STR(WORLD_THERE2), world_words, 1 };
+    w->server = (struct dep_trusted_issuer){
+        .id = DEP_STR(WORLD_SERVER),
+        .name = DEP_STR("partner"),
+        .org = DEP_STR("acme"),
+        .uses = DEP_ISSUER_TARGET,
+        .is_enabled = true,
+        .target_clients = w->known,
+        .target_clients_count = 2,
+        .target_scopes = world_words,
+        .target_scopes_count = 1,
+        .target_rights = w->rights_there,
+        .target_rights_count = 2,
+    };
 }
 
 static inline void world_open(struct world *w)
@@ -179,8 +209,9 @@ static inline void world_open(struct world *w)
         .uses = DEP_ISSUER_SUBJECT | DEP_ISSUER_ID_JAG,
         .is_enabled = true,
         .ceiling = w->agents[0].ceiling,
-        .ceiling_count = 1,
+        .ceiling_count = 3, /* all but the second API */
     };
+    world_server(w);
     (void)world_client(w, DEP_STR_ABSENT, DEP_STR(WORLD_API));
 }
 
@@ -246,6 +277,8 @@ static inline const void *world_load(struct world *w, const struct dep_need *nee
     case DEP_FACT_KEY:
         return dep_jwks_find(w->jwks, need->id, DEP_ALG_ES256);
     case DEP_FACT_ISSUER:
+        if (dep_str_eq(w->server.id, need->id))
+            return &w->server;
         return dep_str_eq(w->issuer.id, need->id) ? &w->issuer : NULL;
     case DEP_FACT_ISSUER_KEY:
         return world_issuer_key(w, need->id);
@@ -303,6 +336,18 @@ static inline struct dep_str world_sign(struct world *w, const struct dep_token 
     return world_sign_text(w, w->key, DEP_STR("at+jwt"), w->kid, dep_buf_str(&claims));
 }
 
+static inline struct dep_str world_sign_grant(struct world *w, const struct dep_decision *decision)
+{
+    struct dep_json_writer writer;
+    struct dep_buf claims;
+
+    dep_buf_init_arena(&claims, &w->arena, 8192);
+    dep_json_begin(&writer, &claims);
+    dep_grant_write(&writer, &decision->token, decision->grant_resources, decision->grant_resources_count);
+    DEP_ASSERT(!claims.has_failed);
+    return world_sign_text(w, w->key, dep_issued_typ(decision->issued), w->kid, dep_buf_str(&claims));
+}
+
 /* Runs a request to its end, as the daemon does. */
 static inline struct outcome world_run(struct world *w, const struct dep_request *request)
 {
@@ -338,7 +383,8 @@ static inline struct outcome world_run(struct world *w, const struct dep_request
     }
     DEP_ASSERT(outcome.rounds <= DEP_ROUNDS_MAX);
     if (outcome.decision.answer == DEP_ANSWER_TOKEN)
-        outcome.token = world_sign(w, &outcome.decision.token);
+        outcome.token = outcome.decision.issued == DEP_ISSUED_ACCESS_TOKEN ? world_sign(w, &outcome.decision.token)
+                                                                           : world_sign_grant(w, &outcome.decision);
     if (outcome.decision.answer != DEP_ANSWER_DOCUMENT && outcome.decision.answer != DEP_ANSWER_FEED &&
         dep_is_ok(dep_wire_write(&w->arena, &outcome.decision, outcome.token, &answer))) {
         outcome.status = answer.status;

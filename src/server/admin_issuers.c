@@ -60,6 +60,31 @@ static struct dep_res claim_name(struct dep_admin *a, struct dep_str issuer)
     return DEP_OK;
 }
 
+struct abroad {
+    struct dep_str uri;
+    bool is_found;
+};
+
+static bool find_abroad(void *context, const struct dep_cell *cell)
+{
+    struct abroad *abroad = context;
+
+    if (!(cell->issuer.uses & DEP_ISSUER_TARGET))
+        return true;
+    abroad->is_found |= dep_str_eq(cell->id, abroad->uri);
+    for (size_t i = 0; i < cell->issuer.target_rights_count; i++)
+        abroad->is_found |= dep_str_eq(cell->issuer.target_rights[i].resource, abroad->uri);
+    return !abroad->is_found;
+}
+
+bool dep_admin_is_abroad(const struct dep_admin *a, struct dep_str uri)
+{
+    struct abroad abroad = { .uri = uri };
+
+    dep_snapshot_walk(a->snapshot, DEP_RECORD_ISSUER, find_abroad, &abroad);
+    return abroad.is_found;
+}
+
 struct dep_res dep_admin_issuers_create(struct dep_admin *a)
 {
     struct dep_str id = DEP_STR_ABSENT, text;
@@ -80,7 +105,7 @@ struct dep_res dep_admin_issuers_create(struct dep_admin *a)
     DEP_TRY(check_issuer_name(a, id));
     DEP_TRY(dep_admin_create_record(
         a, DEP_RECORD_ISSUER, id, dep_buf_str(&generated),
-        "id name org uses audiences jwks_uri jwks lifetime_max_s is_single_use ceiling rules", &text));
+        "id name org uses audiences jwks_uri jwks lifetime_max_s is_single_use ceiling rules target", &text));
     DEP_TRY(claim_name(a, id));
     a->event = "issuer.created";
     dep_json_put_raw(&a->writer, text);
@@ -109,8 +134,8 @@ struct dep_res dep_admin_issuers_update(struct dep_admin *a)
 
     /* Neither name nor organisation: principals that exist would become others. */
     DEP_TRY(dep_admin_update_record(
-        a, DEP_RECORD_ISSUER, "uses audiences jwks_uri jwks lifetime_max_s is_single_use is_enabled ceiling rules",
-        &text));
+        a, DEP_RECORD_ISSUER,
+        "uses audiences jwks_uri jwks lifetime_max_s is_single_use is_enabled ceiling rules target", &text));
     DEP_TRY(revoke_users(a));
     a->event = "issuer.updated";
     dep_json_put_raw(&a->writer, text);

@@ -264,13 +264,17 @@ static struct dep_res sign(struct flow *flow, struct dep_str *ret_jwt)
         return DEP_FAIL(KEY_NONE);
     dep_buf_init_arena(&claims, &flow->worker->arena, JWT_BYTES_MAX / 2);
     dep_json_begin(&writer, &claims);
-    dep_token_write(&writer, &flow->decision.token);
+    if (flow->decision.issued == DEP_ISSUED_ACCESS_TOKEN)
+        dep_token_write(&writer, &flow->decision.token);
+    else
+        dep_grant_write(&writer, &flow->decision.token, flow->decision.grant_resources,
+                        flow->decision.grant_resources_count);
     dep_buf_fit(&claims, &flow->worker->arena);
     dep_buf_init_arena(&jwt, &flow->worker->arena, JWT_BYTES_MAX);
     if (claims.has_failed || jwt.has_failed)
         return DEP_FAIL(ARENA_FULL);
-    DEP_TRY(dep_jws_sign(flow->worker->crypto, signer->private_key, DEP_STR("at+jwt"), signer->key.kid, DEP_STR_ABSENT,
-                         dep_buf_str(&claims), &jwt));
+    DEP_TRY(dep_jws_sign(flow->worker->crypto, signer->private_key, dep_issued_typ(flow->decision.issued),
+                         signer->key.kid, DEP_STR_ABSENT, dep_buf_str(&claims), &jwt));
     if (jwt.has_failed)
         return DEP_FAIL(BUF_FULL);
     dep_buf_fit(&jwt, &flow->worker->arena);

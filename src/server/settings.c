@@ -97,6 +97,8 @@ static bool write_metadata(struct dep_settings *settings)
     LIST(&writer, "grant_types_supported", "client_credentials", "urn:ietf:params:oauth:grant-type:token-exchange",
          "urn:ietf:params:oauth:grant-type:jwt-bearer");
     LIST(&writer, "authorization_grant_profiles_supported", "urn:ietf:params:oauth:grant-profile:id-jag");
+    LIST(&writer, "identity_chaining_requested_token_types_supported", "urn:ietf:params:oauth:token-type:id-jag",
+         "urn:ietf:params:oauth:token-type:jwt");
     LIST(&writer, "token_endpoint_auth_methods_supported", "client_secret_basic", "client_secret_post",
          "private_key_jwt");
     LIST(&writer, "token_endpoint_auth_signing_alg_values_supported", "ES256", "EdDSA", "Ed25519", "RS256", "PS256");
