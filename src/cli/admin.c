@@ -46,10 +46,15 @@ void dep_body_add(const struct dep_cli *cli, json_t *body, const struct dep_body
 /* "URI SCOPE SCOPE": a URI has no blanks, so this needs no escapes. */
 void dep_body_add_ceiling(const struct dep_cli *cli, json_t *body)
 {
+    json_object_set_new(body, "ceiling", dep_body_rights(cli, "ceiling"));
+}
+
+json_t *dep_body_rights(const struct dep_cli *cli, const char *flag)
+{
     json_t *ceiling = json_array();
 
-    for (size_t i = 0; dep_cli_get_nth(cli, "ceiling", i) != NULL; i++) {
-        struct dep_str rest = dep_str_c(dep_cli_get_nth(cli, "ceiling", i));
+    for (size_t i = 0; dep_cli_get_nth(cli, flag, i) != NULL; i++) {
+        struct dep_str rest = dep_str_c(dep_cli_get_nth(cli, flag, i));
         struct dep_str word;
         json_t *right = json_object();
         json_t *scopes = json_array();
@@ -63,7 +68,7 @@ void dep_body_add_ceiling(const struct dep_cli *cli, json_t *body)
         json_object_set_new(right, "scopes", scopes);
         json_array_append_new(ceiling, right);
     }
-    json_object_set_new(body, "ceiling", ceiling);
+    return ceiling;
 }
 
 /* The file's JWK Set; a single JWK becomes a set of one. A private key is refused here already: it must not even be sent. */

@@ -1,4 +1,5 @@
-/* deputy issuer: foreign issuers whose tokens this server takes for something: users to act for, ID-JAGs, workloads. */
+/* deputy issuer: foreign issuers whose tokens this server takes for something: users to act for, ID-JAGs, workloads; and
+ * those that take grants of ours. */
 #include <string.h>
 
 #include "cli/admin.h"
@@ -6,16 +7,24 @@
 
 #define ISSUERS "/admin/v1/issuers"
 
-#define SHARED_FLAGS                                                                                                  \
-    { "use", DEP_FLAG_CHOICE, "subject|id-jag|workload", DEP_FLAG_REPEATED, "what its tokens may be", 0 },            \
-        { "audience", DEP_FLAG_TEXT, "AUD", DEP_FLAG_REPEATED, "an aud that is good beside this server's", 0 },       \
-        { "jwks-uri", DEP_FLAG_TEXT, "URI", 0, "its keys; without it they are discovered", 0 },                       \
-        { "jwks", DEP_FLAG_TEXT, "FILE", 0, "or its keys in a file: a JWK Set", 0 },                                  \
-        { "ceiling", DEP_FLAG_TEXT, "\"URI SCOPE…\"", DEP_FLAG_REPEATED, "the most its users may hand on", 0 },       \
-        { "rule", DEP_FLAG_TEXT, "\"CLIENT CLAIM=VALUE…\"", DEP_FLAG_REPEATED, "which workload is which client", 0 }, \
-        { "lifetime-max-s", DEP_FLAG_NUMBER, "SECONDS", 0, "tokens that live longer are refused", 0 },                \
-    {                                                                                                                 \
-        "single-use", DEP_FLAG_SWITCH, NULL, 0, "each of its tokens is good once", 0                                  \
+#define SHARED_FLAGS                                                                                                   \
+    { "use", DEP_FLAG_CHOICE, "subject|id-jag|workload|target", DEP_FLAG_REPEATED, "what its tokens may be", 0 },      \
+        { "audience", DEP_FLAG_TEXT, "AUD", DEP_FLAG_REPEATED, "an aud that is good beside this server's", 0 },        \
+        { "jwks-uri", DEP_FLAG_TEXT, "URI", 0, "its keys; without it they are discovered", 0 },                        \
+        { "jwks", DEP_FLAG_TEXT, "FILE", 0, "or its keys in a file: a JWK Set", 0 },                                   \
+        { "ceiling", DEP_FLAG_TEXT, "\"URI SCOPE…\"", DEP_FLAG_REPEATED, "the most its users may hand on", 0 },        \
+        { "target-client",                                                                                             \
+          DEP_FLAG_TEXT,                                                                                               \
+          "\"CLIENT NAME\"",                                                                                           \
+          DEP_FLAG_REPEATED,                                                                                           \
+          "a client of ours that it knows by this name",                                                               \
+          0 },                                                                                                         \
+        { "target-scope", DEP_FLAG_TEXT, "SCOPE", DEP_FLAG_REPEATED, "what a grant for it may carry", 0 },             \
+        { "target-resource", DEP_FLAG_TEXT, "\"URI SCOPE…\"", DEP_FLAG_REPEATED, "the same for a resource there", 0 }, \
+        { "rule", DEP_FLAG_TEXT, "\"CLIENT CLAIM=VALUE…\"", DEP_FLAG_REPEATED, "which workload is which client", 0 },  \
+        { "lifetime-max-s", DEP_FLAG_NUMBER, "SECONDS", 0, "tokens that live longer are refused", 0 },                 \
+    {                                                                                                                  \
+        "single-use", DEP_FLAG_SWITCH, NULL, 0, "each of its tokens is good once", 0                                   \
     }
 
 static const struct dep_flag create_flags[] = {
@@ -91,6 +100,36 @@ static int add_rules(struct dep_cli *cli, json_t *body)
     return DEP_EXIT_OK;
 }
 
+/* "CLIENT NAME" each. */
+static int add_target_clients(struct dep_cli *cli, json_t *clients)
+{
+    for (size_t i = 0; dep_cli_get_nth(cli, "target-client", i) != NULL; i++) {
+        struct dep_str name = dep_str_c(dep_cli_get_nth(cli, "target-client", i)), client;
+
+        if (!dep_str_has(name, ' ') || !dep_str_cut(&name, ' ', &client))
+            return dep_cli_fail(cli, DEP_EXIT_USAGE, "bad_value",
+                                "--target-client: our client and its name there are wanted, with a blank between");
+        json_array_append_new(
+            clients, json_pack("{s:s%,s:s%}", "client", client.ptr, client.len, "client_id", name.ptr, name.len));
+    }
+    return DEP_EXIT_OK;
+}
+
+static int add_target(struct dep_cli *cli, json_t *body)
+{
+    json_t *target, *clients;
+
+    if (!dep_cli_has(cli, "target-client") && !dep_cli_has(cli, "target-scope") && !dep_cli_has(cli, "target-resource"))
+        return DEP_EXIT_OK;
+    target = json_object();
+    clients = json_array();
+    json_object_set_new(target, "clients", clients);
+    add_list(cli, target, "target-scope", "scopes");
+    json_object_set_new(target, "resources", dep_body_rights(cli, "target-resource"));
+    json_object_set_new(body, "target", target);
+    return add_target_clients(cli, clients);
+}
+
 /* All that create and update share. The body is freed when a flag is faulty. */
 static int fill(struct dep_cli *cli, json_t *body)
 {
@@ -102,6 +141,8 @@ static int fill(struct dep_cli *cli, json_t *body)
     if (dep_cli_has(cli, "ceiling"))
         dep_body_add_ceiling(cli, body);
     code = add_rules(cli, body);
+    if (code == DEP_EXIT_OK)
+        code = add_target(cli, body);
     if (code == DEP_EXIT_OK)
         code = dep_body_add_jwks(cli, body);
     if (code != DEP_EXIT_OK)

@@ -4,17 +4,19 @@
 #include "cli/nouns.h"
 #include "cli/oauth.h"
 
-#define REQUEST_FLAGS                                                                                                 \
-    { "resource", DEP_FLAG_TEXT, "URI", DEP_FLAG_REPEATED, "the API it is for (RFC 8707)", 0 },                       \
-        { "audience", DEP_FLAG_TEXT, "ID", DEP_FLAG_REPEATED, "the agent it is handed to, agent:…", 0 },              \
-        { "scope", DEP_FLAG_TEXT, "\"SCOPE…\"", 0, "what it may do; an over-ask is refused, never narrowed", 0 },     \
-        { "task", DEP_FLAG_TEXT, "ID", 0, "task_id: the job at hand", 0 },                                            \
-        { "parent-task", DEP_FLAG_TEXT, "ID", 0, "parent_task_id", 0 },                                               \
-        { "instruction", DEP_FLAG_TEXT, "TEXT|file:PATH", 0, "what the human said; kept by the audit log alone", 0 }, \
-        { "dpop-key", DEP_FLAG_SECRET, "SOURCE", 0, "bind the token to this key (DPoP)", 0 },                         \
-        { "out", DEP_FLAG_TEXT, "FILE", 0, "write the token there, mode 0600, instead of showing it", 0 },            \
-    {                                                                                                                 \
-        "raw", DEP_FLAG_SWITCH, NULL, 0, "print the token and nothing else", 0                                        \
+#define REQUEST_FLAGS                                                                                                    \
+    { "resource", DEP_FLAG_TEXT, "URI", DEP_FLAG_REPEATED, "the API it is for (RFC 8707)", 0 },                          \
+        { "audience", DEP_FLAG_TEXT, "ID", DEP_FLAG_REPEATED, "the agent it is handed to, agent:…, or a foreign server", \
+          0 },                                                                                                           \
+        { "scope", DEP_FLAG_TEXT, "\"SCOPE…\"", 0, "what it may do; an over-ask is refused, never narrowed", 0 },        \
+        { "may-act", DEP_FLAG_TEXT, "AGENT", 0, "who else may act with it, agent:…", 0 },                                \
+        { "task", DEP_FLAG_TEXT, "ID", 0, "task_id: the job at hand", 0 },                                               \
+        { "parent-task", DEP_FLAG_TEXT, "ID", 0, "parent_task_id", 0 },                                                  \
+        { "instruction", DEP_FLAG_TEXT, "TEXT|file:PATH", 0, "what the human said; kept by the audit log alone", 0 },    \
+        { "dpop-key", DEP_FLAG_SECRET, "SOURCE", 0, "bind the token to this key (DPoP)", 0 },                            \
+        { "out", DEP_FLAG_TEXT, "FILE", 0, "write the token there, mode 0600, instead of showing it", 0 },               \
+    {                                                                                                                    \
+        "raw", DEP_FLAG_SWITCH, NULL, 0, "print the token and nothing else", 0                                           \
     }
 
 static const struct dep_flag get_flags[] = { DEP_CLIENT_FLAGS, REQUEST_FLAGS };
@@ -22,7 +24,12 @@ static const struct dep_flag get_flags[] = { DEP_CLIENT_FLAGS, REQUEST_FLAGS };
 static const struct dep_flag exchange_flags[] = {
     DEP_CLIENT_FLAGS,
     { "subject-token", DEP_FLAG_SECRET, "SOURCE", DEP_FLAG_REQUIRED, "the token to exchange", 0 },
+    { "subject-token-type", DEP_FLAG_CHOICE, "access_token|id_token|jwt", 0, "default access_token: one of this issuer",
+      0 },
     { "actor-token", DEP_FLAG_SECRET, "SOURCE", 0, "who acts; default the client's own agent", 0 },
+    { "actor-token-type", DEP_FLAG_CHOICE, "access_token|jwt", 0, "default access_token", 0 },
+    { "requested-type", DEP_FLAG_CHOICE, "access_token|jwt|id-jag", 0, "jwt, id-jag: a grant for the server --audience",
+      0 },
     REQUEST_FLAGS,
 };
 

@@ -5,7 +5,7 @@
 #include "cli/secret.h"
 #include "cli/token.h"
 
-#define ACCESS_TOKEN_TYPE "urn:ietf:params:oauth:token-type:access_token"
+#define TOKEN_TYPE "urn:ietf:params:oauth:token-type:"
 #define EXCHANGE_GRANT "urn:ietf:params:oauth:grant-type:token-exchange"
 
 static int put_instruction(struct dep_cli *cli, struct dep_oauth_form *form)
@@ -32,11 +32,22 @@ static int put_request(struct dep_cli *cli, struct dep_oauth_form *form)
     dep_oauth_param(form, "scope", dep_str_c(dep_cli_get(cli, "scope")), NULL);
     dep_oauth_param(form, "task_id", dep_str_c(dep_cli_get(cli, "task")), NULL);
     dep_oauth_param(form, "parent_task_id", dep_str_c(dep_cli_get(cli, "parent-task")), NULL);
+    dep_oauth_param(form, "may_act", dep_str_c(dep_cli_get(cli, "may-act")), NULL);
     return put_instruction(cli, form);
 }
 
+/* The last part of the URN is enough on a command line. */
+static void put_type(struct dep_cli *cli, struct dep_oauth_form *form, const char *name, const char *flag)
+{
+    const char *type = dep_cli_get(cli, flag);
+
+    dep_oauth_param(form, name, dep_str_c(dep_cli_text(cli, TOKEN_TYPE "%s", type == NULL ? "access_token" : type)),
+                    NULL);
+}
+
+/* A token, and with `type_flag` its type, as <name>_type. */
 static int put_secret_param(struct dep_cli *cli, struct dep_oauth_form *form, const char *flag, const char *name,
-                            const char *type, const char *shown)
+                            const char *type_flag, const char *shown)
 {
     const char *source = dep_cli_get(cli, flag);
     struct dep_str token;
@@ -48,8 +59,8 @@ static int put_secret_param(struct dep_cli *cli, struct dep_oauth_form *form, co
     if (code != DEP_EXIT_OK)
         return code;
     dep_oauth_param(form, name, token, shown);
-    if (type != NULL)
-        dep_oauth_param(form, type, DEP_STR(ACCESS_TOKEN_TYPE), NULL);
+    if (type_flag != NULL)
+        put_type(cli, form, dep_cli_text(cli, "%s_type", name), type_flag);
     return DEP_EXIT_OK;
 }
 
@@ -119,9 +130,11 @@ int dep_token_verb_exchange(struct dep_cli *cli)
     int code;
 
     dep_oauth_param(&form, "grant_type", DEP_STR(EXCHANGE_GRANT), NULL);
-    code = put_secret_param(cli, &form, "subject-token", "subject_token", "subject_token_type", "$SUBJECT_TOKEN");
+    code = put_secret_param(cli, &form, "subject-token", "subject_token", "subject-token-type", "$SUBJECT_TOKEN");
     if (code == DEP_EXIT_OK)
-        code = put_secret_param(cli, &form, "actor-token", "actor_token", "actor_token_type", "$ACTOR_TOKEN");
+        code = put_secret_param(cli, &form, "actor-token", "actor_token", "actor-token-type", "$ACTOR_TOKEN");
+    if (code == DEP_EXIT_OK && dep_cli_has(cli, "requested-type"))
+        put_type(cli, &form, "requested_token_type", "requested-type");
     return code == DEP_EXIT_OK ? ask(cli, &form) : code;
 }
 

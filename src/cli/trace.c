@@ -39,7 +39,8 @@ static const char *first_of(const json_t *record, const char *name)
 
 static bool is_issued(const json_t *record)
 {
-    return is_text(record, "event", "token.issued") || is_text(record, "event", "token.exchanged");
+    return is_text(record, "event", "token.issued") || is_text(record, "event", "token.exchanged") ||
+           is_text(record, "event", "grant.issued");
 }
 
 static void add_jtis(struct trace *trace, const json_t *record)
@@ -179,6 +180,7 @@ static void put_event(const struct trace *trace, const json_t *record, size_t de
     fprintf(trace->cli->out, "   %s  ", time);
     if (is_issued(record)) {
         fputs(is_text(record, "event", "token.exchanged") ? "exchanged" : "issued", trace->cli->out);
+        put_pair(trace, " ", text_of(record, "issued"), "");
         put_pair(trace, " for ", first_of(record, "aud") != NULL ? name_of(trace, first_of(record, "aud")) : NULL, "");
         put_pair(trace, ", scope \"", text_of(record, "scope"), "\"");
         put_pair(trace, ", token ", text_of(record, "jti"), "");

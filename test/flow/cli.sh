@@ -139,6 +139,12 @@ want 0 deputy issuer get https://k8s.example
 says system:serviceaccount:a:b
 want 2 deputy issuer update "$idp"
 want 0 deputy issuer update "$idp" --enabled=false
+want 2 deputy issuer create https://as2.example --name partner --use target
+want 2 deputy issuer create https://as2.example --name partner --use target --target-scope read --target-client CLIENT
+want 0 deputy issuer create https://as2.example --name partner --use target --target-scope read --target-client 'CLIENT there' \
+    --target-resource 'https://mcp.as2.example read write'
+says '"client_id":"there"'
+says '"resource":"https://mcp.as2.example"'
 want 0 deputy issuer delete "$idp"
 want 3 deputy issuer get "$idp"
 
@@ -262,6 +268,28 @@ want 0 deputy token exchange --client "$worker_client" --secret file:worker.secr
     --subject-token file:o.token --resource "$api" --scope read --out x.token
 want 5 deputy token key --out o.pem
 [ "$(stat -c %a x.token)" = 600 ] || bad 'the mode of the token file'
+
+begin 'exchange: a grant for a foreign server, --may-act, token types'
+want 0 deputy issuer create https://as3.example --name third --use target --target-scope read --target-client "$worker_client there"
+want 0 deputy agent create --name traveller --owner team --ceiling "$api read" --ceiling 'https://as3.example read'
+traveller=$(field id)
+want 0 deputy client create --agent "$traveller" --secret-out traveller.secret
+traveller_client=$(field id)
+want 0 deputy issuer update https://as3.example --target-scope read --target-client "$traveller_client there"
+want 0 deputy token get --client "$traveller_client" --secret file:traveller.secret --audience https://as3.example --scope read --out t.token
+want 0 deputy token exchange --client "$traveller_client" --secret file:traveller.secret --subject-token file:t.token \
+    --requested-type id-jag --audience https://as3.example --format json
+says N_A
+says token-type:id-jag
+want 4 deputy token exchange --client "$traveller_client" --secret file:traveller.secret --subject-token file:t.token \
+    --requested-type id-jag --audience https://as4.example
+want 2 deputy token exchange --client "$traveller_client" --secret file:traveller.secret --subject-token file:t.token --requested-type saml2
+want 2 deputy token exchange --client "$traveller_client" --secret file:traveller.secret --subject-token file:t.token \
+    --subject-token-type id_token --resource "$api"
+faults typ
+want 0 deputy token get --client "$orchestrator_client" --secret file:orchestrator.secret --resource "$api" --may-act "$worker" --out m.token
+want 0 deputy token decode file:m.token --format json
+says may_act
 
 begin 'print-curl has no secret in it, and works'
 want 0 deputy token get --client "$worker_client" --secret file:worker.secret --resource "$api" --print-curl
