@@ -83,7 +83,7 @@ void dep_denied_put(struct dep_denied *denied, const struct dep_guard_decision *
 
 static void answer_without_challenge(const struct dep_reply *reply, struct dep_net_exchange *exchange)
 {
-    struct dep_header headers[DEP_REPLY_HEADERS];
+    struct dep_header headers[DEP_SHAPE_HEADERS];
     struct dep_net_answer answer = reply->answer;
 
     answer.headers = headers;

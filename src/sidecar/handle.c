@@ -93,7 +93,7 @@ static void guard(struct dep_sidecar *sidecar, struct dep_engine_worker *worker,
         ask.may_wait = false;
         (void)dep_engine_decide(engine, worker, &ask, &decision);
     }
-    dep_reply_shape(&decision, &space, &answer);
+    dep_shape(&decision, &space, &answer);
     if (!decision.is_allowed && adapter == DEP_GUARD_AUTH_REQUEST)
         dep_denied_put(sidecar->denied, &decision, &answer, dep_clock_ms());
     record_and_reply(sidecar, exchange, is_late, &decision, &answer,

@@ -2,29 +2,16 @@
 #ifndef DEP_SIDECAR_REPLY_H
 #define DEP_SIDECAR_REPLY_H
 
-#include "guard/guard.h"
-#include "net/server.h"
 #include "audit/journal.h"
-
-#define DEP_REPLY_HEADERS 16u
+#include "sidecar/shape.h"
 
 struct dep_reply {
     struct dep_journal_waiter waiter; /* first */
     struct dep_net_exchange *exchange;
-    struct dep_header headers[DEP_REPLY_HEADERS];
+    struct dep_header headers[DEP_SHAPE_HEADERS];
     struct dep_net_answer answer;
     char id[DEP_ULID_LEN];
 };
-
-/* The answer to a decision, as headers and body on the caller's memory. Allow: the identity headers; refusal:
- * challenge, nonce, Retry-After, problem document. Cache-Control: no-store always (G7). */
-struct dep_answer_space {
-    struct dep_header headers[DEP_REPLY_HEADERS];
-    char body[1024];
-    char number[24];
-};
-void dep_reply_shape(const struct dep_guard_decision *decision, struct dep_answer_space *space,
-                     struct dep_net_answer *ret_answer);
 
 /* A copy on the heap that answers `exchange` once its record is written, or 503 when it is not. NULL when out of
  * memory. */
