@@ -187,6 +187,42 @@ struct dep_res dep_wire_refuse(struct dep_arena *arena, enum dep_err reason, str
     return dep_wire_write(arena, &decision, DEP_STR_ABSENT, ret_answer);
 }
 
+/* What to do next, where the class alone does not say it. NULL: nothing to add. */
+static const char *suggestion_of(enum dep_class class)
+{
+    static const char *const suggestions[DEP_CLASS_COUNT] = {
+        [DEP_CLASS_KEY_REUSED] =
+            "for another request take a new Idempotency-Key; for a retry send the first request unchanged",
+        [DEP_CLASS_IN_FLIGHT] = "wait as Retry-After says, then send the same request with the same Idempotency-Key",
+        [DEP_CLASS_OUTCOME_UNKNOWN] =
+            "look whether the write took effect; take a new Idempotency-Key only when it did not",
+        [DEP_CLASS_ANSWER_NOT_KEPT] = "do not send it again: read what it made or changed",
+    };
+
+    return suggestions[class];
+}
+
+/* How long to wait before the same request may be sent again; 0: it is not said. */
+static int64_t retry_after_of(const struct dep_wire *wire)
+{
+    return wire->status == 429 || wire->status == 503 || wire->class == DEP_CLASS_IN_FLIGHT ? 1 : 0;
+}
+
+static void put_advice(struct dep_json_writer *writer, const struct dep_wire *wire)
+{
+    const char *suggestion = suggestion_of(wire->class);
+
+    dep_json_member_bool(writer, "is_retriable", wire->is_retriable);
+    if (retry_after_of(wire) > 0)
+        dep_json_member_int(writer, "retry_after_ms", 1000 * retry_after_of(wire));
+    if (suggestion == NULL)
+        return;
+    dep_json_name(writer, "suggestions");
+    dep_json_open(writer, '[');
+    dep_json_put_str(writer, dep_str_c(suggestion));
+    dep_json_close(writer, ']');
+}
+
 struct dep_res dep_wire_problem(struct dep_arena *arena, enum dep_err reason, struct dep_str detail, struct dep_str id,
                                 struct dep_wire_answer *ret_answer)
 {
@@ -197,8 +233,8 @@ struct dep_res dep_wire_problem(struct dep_arena *arena, enum dep_err reason, st
 
     *ret_answer = (struct dep_wire_answer){ .status = wire->status };
     common_headers(ret_answer, "application/problem+json", id);
-    if (wire->status == 429 || wire->status == 503)
-        retry_header(arena, ret_answer, 1);
+    if (retry_after_of(wire) > 0)
+        retry_header(arena, ret_answer, retry_after_of(wire));
     dep_buf_init_arena(&type, arena, 128);
     dep_buf_put_c(&type, PROBLEM_BASE);
     dep_buf_put_c(&type, wire->slug);
@@ -210,7 +246,7 @@ struct dep_res dep_wire_problem(struct dep_arena *arena, enum dep_err reason, st
     dep_json_member_int(&writer, "status", wire->status);
     dep_json_member(&writer, "detail", dep_str_is_absent(detail) ? dep_str_c(dep_err_text(reason)) : detail);
     dep_json_member(&writer, "code", dep_str_c(dep_err_name(reason)));
-    dep_json_member_bool(&writer, "is_retriable", wire->is_retriable);
+    put_advice(&writer, wire);
     dep_json_member(&writer, "trace_id", id);
     dep_json_close(&writer, '}');
     if (body.has_failed || type.has_failed)

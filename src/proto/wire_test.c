@@ -40,9 +40,9 @@ DEP_TEST(every_class_has_a_row)
         DEP_CHECK(t, wire->slug != NULL && wire->slug[0] != '\0');
         /* Only what is no failure on the wire has no error code. */
         DEP_CHECK(t, (wire->error == NULL) == (wire->status == 200));
-        /* rfc9110: clients repeat 429 and 503 by themselves; nothing else but a nonce is worth repeating. */
-        DEP_CHECK(t, wire->is_retriable ==
-                         (wire->status == 429 || wire->status == 503 || i == (int)DEP_CLASS_USE_DPOP_NONCE));
+        /* rfc9110: clients repeat 429 and 503 by themselves; nothing else is worth repeating but for a nonce, and what still runs. */
+        DEP_CHECK(t, wire->is_retriable == (wire->status == 429 || wire->status == 503 ||
+                                            i == (int)DEP_CLASS_USE_DPOP_NONCE || i == (int)DEP_CLASS_IN_FLIGHT));
     }
 }
 
@@ -105,7 +105,7 @@ DEP_TEST(problems_have_their_members)
         struct dep_wire_answer answer;
         const struct dep_json *json;
         int64_t status = 0;
-        bool is_retriable;
+        bool is_retriable, is_timed;
 
         dep_arena_reset(&arena);
         DEP_CHECK_OK(t, dep_wire_problem(&arena, (enum dep_err)i, DEP_STR_ABSENT, DEP_STR(ID), &answer));
@@ -119,7 +119,9 @@ DEP_TEST(problems_have_their_members)
         DEP_CHECK_OK(t, dep_json_int(DEP_JSON_GET(json, "status"), 200, 599, &status));
         DEP_CHECK(t, status == answer.status);
         DEP_CHECK_OK(t, dep_json_bool(DEP_JSON_GET(json, "is_retriable"), &is_retriable));
-        DEP_CHECK(t, (status == 429 || status == 503) == !dep_str_is_absent(header(&answer, "Retry-After")));
+        is_timed = status == 429 || status == 503 || dep_err_class((enum dep_err)i) == DEP_CLASS_IN_FLIGHT;
+        DEP_CHECK(t, is_timed == !dep_str_is_absent(header(&answer, "Retry-After")));
+        DEP_CHECK(t, is_timed == dep_json_has(json, DEP_STR("retry_after_ms")));
     }
 }
 
@@ -133,6 +135,36 @@ DEP_TEST(a_problem_tells_the_callers_detail)
     DEP_CHECK_STR(t, member(parse(answer.body), "detail"), "no \"such\" member");
     DEP_CHECK(t, dep_str_is_absent(header(&answer, "Deputy-Decision")));
     DEP_CHECK(t, DEP_JSON_GET(parse(answer.body), "trace_id") == NULL);
+}
+
+DEP_TEST(a_problem_says_what_to_do_next)
+{
+    static const struct {
+        enum dep_err reason;
+        int status;
+        const char *type;
+        bool has_suggestion;
+    } rows[] = {
+        { DEP_ERR_IDEMPOTENCY_MISSING, 400, "urn:deputy:error:invalid-request", false },
+        { DEP_ERR_IDEMPOTENCY_IN_FLIGHT, 409, "urn:deputy:error:idempotency-in-flight", true },
+        { DEP_ERR_IDEMPOTENCY_UNKNOWN, 409, "urn:deputy:error:idempotency-outcome-unknown", true },
+        { DEP_ERR_IDEMPOTENCY_NOT_KEPT, 409, "urn:deputy:error:idempotency-answer-not-kept", true },
+        { DEP_ERR_IDEMPOTENCY_REUSED, 422, "urn:deputy:error:idempotency-key-reused", true },
+        { DEP_ERR_LEDGER_QUOTA, 429, "urn:deputy:error:rate-limited", false },
+        { DEP_ERR_LEDGER_FULL, 503, "urn:deputy:error:unavailable", false },
+    };
+
+    for (size_t i = 0; i < DEP_COUNT(rows); i++) {
+        struct dep_wire_answer answer;
+        const struct dep_json *list;
+
+        dep_arena_reset(&arena);
+        DEP_CHECK_OK(t, dep_wire_problem(&arena, rows[i].reason, DEP_STR_ABSENT, DEP_STR(ID), &answer));
+        DEP_CHECK(t, answer.status == rows[i].status);
+        DEP_CHECK_STR(t, member(parse(answer.body), "type"), rows[i].type);
+        list = DEP_JSON_GET(parse(answer.body), "suggestions");
+        DEP_CHECK(t, (list != NULL && list->child != NULL) == rows[i].has_suggestion);
+    }
 }
 
 DEP_TEST(retry_after_is_never_zero)
@@ -233,6 +265,7 @@ int main(void)
         DEP_ROW(the_secret_classes_say_one_thing),
         DEP_ROW(problems_have_their_members),
         DEP_ROW(a_problem_tells_the_callers_detail),
+        DEP_ROW(a_problem_says_what_to_do_next),
         DEP_ROW(retry_after_is_never_zero),
         DEP_ROW(headers_that_a_class_brings),
         DEP_ROW(the_token_answer),
