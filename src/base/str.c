@@ -147,11 +147,30 @@ bool dep_str_is_utf8(struct dep_str s)
     return true;
 }
 
+/* Folds the halves of one wide multiplication together. */
+static uint64_t mix(uint64_t h, uint64_t word)
+{
+    unsigned __int128 product = (unsigned __int128)(h ^ word) * 0x9E3779B97F4A7C15u;
+
+    return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+/* Eight bytes at a step: keys are some thirty bytes long, and one request asks for a dozen. The last step overlaps the one before. */
 uint64_t dep_str_hash(struct dep_str s, uint64_t seed)
 {
-    uint64_t h = 0xcbf29ce484222325u ^ seed;
+    uint64_t h = mix(seed ^ 0xcbf29ce484222325u, s.len), word = 0;
+    size_t i = 0;
 
-    for (size_t i = 0; i < s.len; i++)
-        h = (h ^ (unsigned char)s.ptr[i]) * 0x100000001b3u;
-    return h ^ (h >> 29);
+    for (; i + sizeof(word) < s.len; i += sizeof(word)) {
+        memcpy(&word, s.ptr + i, sizeof(word));
+        h = mix(h, word);
+    }
+    if (s.len >= sizeof(word)) {
+        memcpy(&word, s.ptr + s.len - sizeof(word), sizeof(word));
+        return mix(h, word);
+    }
+    word = 0;
+    for (i = 0; i < s.len; i++)
+        word = word << 8 | (unsigned char)s.ptr[i];
+    return mix(h, word);
 }

@@ -5,7 +5,7 @@
 #include "proto/records.h"
 #include "proto/token.h"
 
-/* A hash table of entries. Immutable once shared; built by adding. On the heap, because it outlives requests. */
+/* A set of entries. Immutable once shared; built by adding. On the heap, because it outlives requests. */
 struct dep_revocations;
 
 struct dep_revocations *dep_revocations_new(size_t expected);
@@ -16,10 +16,11 @@ size_t dep_revocations_count(const struct dep_revocations *set);
 /* True when an entry names the token's jti or one of its lineage, its client, its subject or any actor, its organisation, or its
  * task or parent task, and the token was not issued after the entry's time. */
 bool dep_revocations_cover(const struct dep_revocations *set, const struct dep_token *token);
-/* A copy without entries that expired before `now`. NULL when out of memory. */
+/* A copy. Entries that expired before `now` are left out once they are more than an eighth of all. NULL when out of memory. */
 struct dep_revocations *dep_revocations_copy(const struct dep_revocations *set, int64_t now);
-/* The i-th slot's entry, or false for an empty slot; i < dep_revocations_slots(). For writing snapshots of the feed. */
-size_t dep_revocations_slots(const struct dep_revocations *set);
+/* What the set occupies, in bytes. */
+size_t dep_revocations_bytes(const struct dep_revocations *set);
+/* The i-th entry, in the order they came; false when there are not so many. For writing snapshots of the feed. */
 bool dep_revocations_at(const struct dep_revocations *set, size_t i, struct dep_revocation *ret_entry);
 
 #endif

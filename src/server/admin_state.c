@@ -262,7 +262,7 @@ struct dep_res dep_admin_revocations_list(struct dep_admin *a)
     dep_json_open(&a->writer, '{');
     dep_json_name(&a->writer, "items");
     dep_json_open(&a->writer, '[');
-    for (size_t i = 0; i < dep_revocations_slots(set); i++)
+    for (size_t i = 0; i < dep_revocations_count(set); i++)
         if (dep_revocations_at(set, i, &entry))
             dep_revocation_write(&a->writer, &entry);
     dep_json_close(&a->writer, ']');

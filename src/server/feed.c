@@ -149,14 +149,14 @@ static void send_all(const struct dep_feed *feed, struct dep_net_exchange *excha
     struct dep_buf buf;
     char *memory;
 
-    for (size_t i = 0; i < dep_revocations_slots(all); i++)
+    for (size_t i = 0; i < dep_revocations_count(all); i++)
         if (dep_revocations_at(all, i, &entry))
             max += entry_bytes(&entry);
     memory = malloc(max);
     dep_buf_init(&buf, memory, memory == NULL ? 0 : max);
     dep_json_begin(&writer, &buf);
     open_body(feed, &writer, version, true);
-    for (size_t i = 0; i < dep_revocations_slots(all); i++)
+    for (size_t i = 0; i < dep_revocations_count(all); i++)
         if (dep_revocations_at(all, i, &entry))
             dep_revocation_write(&writer, &entry);
     send(exchange, id, &writer);
