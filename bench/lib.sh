@@ -91,6 +91,45 @@ assertion() {
 }
 
 
+# ---- exchange ----
+
+# A chain of nine agents, each handing over to the next: what the last one exchanges has seven actors, and its result eight.
+chain_length=8
+exchange_grant='grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Atoken-exchange'
+access_token_type='subject_token_type=urn%3Aietf%3Aparams%3Aoauth%3Atoken-type%3Aaccess_token'
+target='scope=bench%3Aread&resource=https%3A%2F%2Fapi.example%2Fbench'
+set_up_chain() {
+  i=0
+  while [ $i -le $chain_length ]; do
+    id=$(admin agents "{\"name\":\"link-$i\",\"owner\":\"bench\",\"org\":\"bench\",\"ceiling\":[{\"resource\":\"$resource\",\"scopes\":[\"bench:read\",\"bench:write\"]}]}" | member id)
+    created=$(admin clients "{\"name\":\"link-$i\",\"agent\":\"$id\",\"auth\":\"client_secret_basic\"}")
+    eval "link_$i=\$id"
+    eval "link_basic_$i=\"Authorization: Basic \$(printf '%s:%s' \"\$(echo \"\$created\" | member id)\" \"\$(echo \"\$created\" | member client_secret)\" | base64 | tr -d '\n')\""
+    i=$((i + 1))
+  done
+}
+# token_of BASIC BODY: one access token.
+token_of() { curl -sS -f -H "$form" -H "$1" --data-raw "$2" "$(token_url)" | member access_token; }
+# Fresh subject tokens, as long as they live: sets $narrow, $depth_1 and $depth_8, bodies of exchanges, and whose they are.
+get_subjects() {
+  narrow="$exchange_grant&$access_token_type&$target&subject_token=$(token_of "$basic" "grant_type=client_credentials&resource=https%3A%2F%2Fapi.example%2Fbench")"
+  eval "subject=\$(token_of \"\$link_basic_0\" 'grant_type=client_credentials&scope=bench%3Aread&audience=agent%3A${link_1#agent:}')"
+  i=1
+  while [ $i -le $chain_length ]; do
+    eval "depth_$i=\"$exchange_grant&$access_token_type&$target&subject_token=\$subject\""
+    [ $i -eq $chain_length ] || eval "subject=\$(token_of \"\$link_basic_$i\" \"$exchange_grant&$access_token_type&scope=bench%3Aread&audience=agent%3A\${link_$((i + 1))#agent:}&subject_token=\$subject\")"
+    [ -n "$subject" ] || fail "the chain breaks at $i"
+    i=$((i + 1))
+  done
+}
+# exchange NAME BASIC BODY LOAD-ARGUMENTS...
+exchange() { exchange_at "127.0.0.1:$port" "$@"; }
+exchange_at() {
+  to=$1 name=$2 as=$3 with=$4
+  shift 4
+  one "$name" --tcp "$to" --path /oauth/token --header "$form" --header "$as" --body "$with" "$@"
+}
+
 # ---- the guard ----
 
 start_guard() {
