@@ -6,6 +6,7 @@
 #include "base/b64.h"
 #include "base/id.h"
 #include "proto/wire.h"
+#include "server/facts.h"
 #include "server/server.h"
 
 #define LINE_BYTES_MAX 16384u
@@ -20,14 +21,10 @@ struct flow {
     struct dep_snapshot *snapshot;
     struct dep_settings *settings;
     struct dep_request request;
-    struct dep_facts facts;
+    struct dep_loader loader;
     struct dep_decision decision;
     int64_t now;
-    struct dep_issuer_keys *issuer_keys[2]; /* held for the length of the decision */
-    size_t issuer_keys_count;
-    struct dep_str must_fetch; /* an issuer whose keys are not here: the request waits for them */
-    bool is_parked_before;     /* it has waited once; now it takes what there is */
-    uint64_t feed_floor;       /* the feed's version when the snapshot was taken, or an earlier one */
+    uint64_t feed_floor; /* the feed's version when the snapshot was taken, or an earlier one */
     unsigned char random[DEP_RANDOM_LEN];
     unsigned char used[DEP_EFFECTS_MAX][DEP_REPLAY_KEY_BYTES]; /* what this very request used up in an earlier round */
     size_t used_count;
@@ -70,124 +67,6 @@ static void reply_unknown_path(struct flow *flow)
     reply_refusal(flow, DEP_ERR_HTTP_PATH);
 }
 
-/* ---- facts ---- */
-
-static const void *load_agent(struct flow *flow, struct dep_str id)
-{
-    const struct dep_cell *cell = dep_snapshot_find(flow->snapshot, DEP_RECORD_AGENT, id);
-    struct dep_agent *agent;
-
-    if (dep_str_starts(id, DEP_STR("user:")))
-        return dep_snapshot_user(flow->snapshot, id, &flow->worker->arena);
-    if (cell == NULL)
-        return NULL;
-    agent = DEP_NEW(&flow->worker->arena, struct dep_agent);
-    if (agent == NULL || !dep_is_ok(dep_snapshot_agent(flow->snapshot, cell, &flow->worker->arena, agent)))
-        return NULL;
-    return agent;
-}
-
-static const void *load_lock(struct flow *flow, struct dep_str client)
-{
-    int64_t until = dep_limiter_locked_until(flow->server->limiter, client, flow->request.peer, flow->now);
-    int64_t *value;
-
-    if (until == 0)
-        return NULL;
-    value = DEP_NEW(&flow->worker->arena, int64_t);
-    if (value != NULL)
-        *value = until;
-    return value;
-}
-
-/* id: issuer, newline, alg, newline, kid. */
-static const void *load_issuer_key(struct flow *flow, struct dep_str id)
-{
-    struct dep_str rest = id, issuer, alg_name, kid = DEP_STR_ABSENT;
-    const struct dep_cell *cell;
-    enum dep_alg alg;
-    bool must_fetch = false;
-    struct dep_issuer_keys *keys;
-
-    if (!dep_str_cut(&rest, '\n', &issuer) || !dep_str_cut(&rest, '\n', &alg_name))
-        return NULL;
-    (void)dep_str_cut(&rest, '\n', &kid);
-    cell = dep_snapshot_find(flow->snapshot, DEP_RECORD_ISSUER, issuer);
-    alg = dep_alg_by_name(alg_name);
-    if (cell == NULL)
-        return NULL;
-    if (cell->jwks != NULL)
-        return dep_jwks_find(cell->jwks, kid, alg);
-    keys = dep_issuers_get(flow->server->issuers, issuer, kid, alg, flow->now, &must_fetch);
-    if (must_fetch && !flow->is_parked_before)
-        flow->must_fetch = cell->id;
-    if (keys == NULL)
-        return NULL;
-    DEP_ASSERT(flow->issuer_keys_count < 2);
-    flow->issuer_keys[flow->issuer_keys_count++] = keys;
-    return dep_jwks_find(dep_issuer_keys_set(keys), kid, alg);
-}
-
-static const void *load(struct flow *flow, const struct dep_need *need)
-{
-    const struct dep_cell *cell;
-
-    switch (need->kind) {
-    case DEP_FACT_CLIENT:
-        cell = dep_snapshot_find(flow->snapshot, DEP_RECORD_CLIENT, need->id);
-        return cell == NULL ? NULL : &cell->client;
-    case DEP_FACT_AGENT:
-        return load_agent(flow, need->id);
-    case DEP_FACT_RESOURCE:
-        cell = dep_snapshot_find(flow->snapshot, DEP_RECORD_RESOURCE, need->id);
-        return cell == NULL ? NULL : &cell->resource;
-    case DEP_FACT_KEY:
-        cell = dep_snapshot_find(flow->snapshot, DEP_RECORD_KEY, need->id);
-        return cell != NULL && dep_key_verifies(&cell->key, flow->now, flow->server->key_grace_s) ? &cell->jwks_key
-                                                                                                  : NULL;
-    case DEP_FACT_ISSUER:
-        cell = dep_snapshot_find(flow->snapshot, DEP_RECORD_ISSUER, need->id);
-        return cell == NULL ? NULL : &cell->issuer;
-    case DEP_FACT_ISSUER_KEY:
-        return load_issuer_key(flow, need->id);
-    case DEP_FACT_LOCK:
-        return load_lock(flow, need->id);
-    case DEP_FACT_REPLAY:
-        break;
-    }
-    DEP_ASSERT(false && "nobody names a replay fact as a need");
-    return NULL;
-}
-
-static void add_fact(struct flow *flow, enum dep_fact_kind kind, struct dep_str id, const void *value)
-{
-    DEP_ASSERT(flow->facts.count < DEP_FACTS_MAX);
-    flow->facts.items[flow->facts.count++] = (struct dep_fact){ { kind, id }, value };
-}
-
-/* Loads what is needed; a client brings its agent along, which saves a round. */
-static void load_needs(struct flow *flow)
-{
-    const struct dep_decision *decision = &flow->decision;
-
-    for (size_t i = 0; i < decision->needs_count; i++) {
-        const struct dep_need *need = &decision->needs[i];
-        const void *value = load(flow, need);
-
-        add_fact(flow, need->kind, need->id, value);
-        if (need->kind != DEP_FACT_CLIENT || value == NULL)
-            continue;
-
-        const struct dep_client *client = value;
-        bool is_known = dep_str_is_absent(client->agent);
-
-        for (size_t k = 0; k < decision->needs_count; k++)
-            is_known |= decision->needs[k].kind == DEP_FACT_AGENT && dep_str_eq(decision->needs[k].id, client->agent);
-        if (!is_known)
-            add_fact(flow, DEP_FACT_AGENT, client->agent, load_agent(flow, client->agent));
-    }
-}
-
 /* ---- decide ---- */
 
 /* A decision that is taken again must not find its own assertion used: the fault would be blamed on the wrong one. */
@@ -227,7 +106,7 @@ static bool settle(struct flow *flow, struct dep_res *ret_res)
             *ret_res = DEP_FAIL(ARENA_FULL);
             return true;
         }
-        add_fact(flow, DEP_FACT_REPLAY, key, "");
+        dep_loader_add(&flow->loader, DEP_FACT_REPLAY, key, "");
         return false;
     }
     return true;
@@ -237,13 +116,12 @@ static struct dep_res decide(struct flow *flow)
 {
     struct dep_res res;
 
-    flow->facts.revocations = dep_snapshot_revocations(flow->snapshot);
     for (unsigned round = 0; round < DEP_ROUNDS_MAX; round++) {
         DEP_TRY(dep_decide(&flow->worker->arena, flow->worker->crypto, &flow->settings->policy, &flow->request,
-                           &flow->facts, flow->now, flow->random, &flow->decision));
+                           &flow->loader.facts, flow->now, flow->random, &flow->decision));
         if (flow->decision.needs_count > 0) {
-            load_needs(flow);
-            if (!dep_str_is_absent(flow->must_fetch))
+            dep_loader_load(&flow->loader, &flow->decision);
+            if (!dep_str_is_absent(flow->loader.must_fetch))
                 return DEP_OK;
         } else if (settle(flow, &res)) {
             return res;
@@ -372,7 +250,7 @@ static struct dep_res record(struct flow *flow, const struct dep_wire_answer *an
     job = make_job(flow, answer, dep_buf_str(&line), changes, changes_count);
     if (job == NULL)
         return DEP_FAIL(OVERLOADED);
-    if (!flow->is_parked_before)
+    if (!flow->loader.is_parked_before)
         dep_net_defer(flow->exchange);
     res = dep_writer_push(flow->server->writer, job);
     if (!dep_is_ok(res))
@@ -433,7 +311,7 @@ static struct dep_res finish(struct flow *flow)
         return DEP_OK;
     }
     if (flow->decision.answer == DEP_ANSWER_FEED) {
-        dep_feed_poll(flow->server->feed, flow->exchange, flow->decision.feed_after, flow->facts.revocations,
+        dep_feed_poll(flow->server->feed, flow->exchange, flow->decision.feed_after, flow->loader.facts.revocations,
                       flow->feed_floor, flow->decision.id);
         return DEP_OK;
     }
@@ -457,7 +335,7 @@ static bool is_recorded(enum dep_endpoint endpoint)
 static struct dep_res park(struct flow *flow)
 {
     dep_net_defer(flow->exchange);
-    return dep_issuers_park(flow->server->issuers, flow->exchange, flow->must_fetch);
+    return dep_issuers_park(flow->server->issuers, flow->exchange, flow->loader.must_fetch);
 }
 
 static void run(struct flow *flow)
@@ -466,7 +344,7 @@ static void run(struct flow *flow)
     struct dep_res res;
 
     res = decide(flow);
-    if (dep_is_ok(res) && !dep_str_is_absent(flow->must_fetch)) {
+    if (dep_is_ok(res) && !dep_str_is_absent(flow->loader.must_fetch)) {
         res = park(flow);
         if (!dep_is_ok(res))
             reply_refusal(flow, res.err);
@@ -507,7 +385,6 @@ static void handle(struct dep_server *server, struct dep_worker *worker, struct 
         .exchange = exchange,
         .settings = settings,
         .now = dep_server_now(),
-        .is_parked_before = is_parked_before,
     };
 
     flow.request = (struct dep_request){
@@ -527,9 +404,10 @@ static void handle(struct dep_server *server, struct dep_worker *worker, struct 
         if (flow.request.endpoint == DEP_ENDPOINT_FEED)
             flow.feed_floor = dep_feed_version(server->feed);
         flow.snapshot = dep_server_snapshot(server);
+        dep_loader_init(&flow.loader, server, flow.snapshot, &worker->arena, exchange->peer, flow.now);
+        flow.loader.is_parked_before = is_parked_before;
         run(&flow);
-        for (size_t i = 0; i < flow.issuer_keys_count; i++)
-            dep_issuer_keys_unref(flow.issuer_keys[i]);
+        dep_loader_done(&flow.loader);
         dep_snapshot_unref(flow.snapshot);
         dep_arena_reset(&worker->arena);
     }
