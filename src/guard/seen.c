@@ -116,6 +116,8 @@ static size_t place_all(struct dep_token *token, char **at)
     }
     for (size_t i = 0; i < token->aud_count; i++)
         place(&token->aud[i], at, &bytes);
+    for (size_t i = 0; i < token->resources_count; i++)
+        place(&token->resources[i], at, &bytes);
     for (size_t i = 0; i < token->actors_count; i++)
         place(&token->actors[i], at, &bytes);
     for (size_t i = 0; i < token->origins_count; i++)

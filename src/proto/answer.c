@@ -25,9 +25,8 @@ static int64_t lifetime_of(const struct dep_ctx *c)
             lifetime_s = resource->token_lifetime_s;
     }
     /* What is handed over may have to be shorter. */
-    if ((c->targets[0].kind == DEP_TARGET_AGENT || c->targets[0].kind == DEP_TARGET_SERVER ||
-         !dep_str_is_absent(DEP_P(c, MAY_ACT))) &&
-        c->agent->delegation_lifetime_max_s > 0 && c->agent->delegation_lifetime_max_s < lifetime_s)
+    if (dep_ctx_is_hand_over(c) && c->agent->delegation_lifetime_max_s > 0 &&
+        c->agent->delegation_lifetime_max_s < lifetime_s)
         lifetime_s = c->agent->delegation_lifetime_max_s;
     return lifetime_s;
 }
@@ -114,6 +113,24 @@ static void make_grant(struct dep_ctx *c, struct dep_token *token)
     c->decision->record.issued = dep_issued_name(c->issued);
 }
 
+/* Agents are the audience of what is handed over; resources beside them, or of the token before it, are what may follow. */
+static void put_targets(struct dep_ctx *c, struct dep_token *token)
+{
+    bool has_agent = false;
+
+    for (size_t i = 0; i < c->targets_count; i++)
+        has_agent |= c->targets[i].kind == DEP_TARGET_AGENT;
+    for (size_t i = 0; i < c->targets_count; i++)
+        if (has_agent && c->targets[i].kind == DEP_TARGET_RESOURCE)
+            token->resources[token->resources_count++] = c->targets[i].id;
+        else
+            token->aud[token->aud_count++] = c->targets[i].id;
+    if (!has_agent || token->resources_count > 0 || c->column == DEP_COLUMN_CLIENT_CREDENTIALS)
+        return;
+    for (; token->resources_count < c->subject.token.resources_count; token->resources_count++)
+        token->resources[token->resources_count] = c->subject.token.resources[token->resources_count];
+}
+
 static struct dep_res put_instruction(struct dep_ctx *c)
 {
     struct dep_str text = DEP_P(c, HUMAN_INSTRUCTION);
@@ -155,8 +172,7 @@ static struct dep_res build_token(struct dep_ctx *c)
     };
     if (dep_str_is_absent(token->jti))
         return DEP_FAIL(ARENA_FULL);
-    for (size_t i = 0; i < c->targets_count; i++)
-        token->aud[token->aud_count++] = c->targets[i].id;
+    put_targets(c, token);
     c->decision->is_exchange = c->column == DEP_COLUMN_TOKEN_EXCHANGE;
     if (c->column != DEP_COLUMN_CLIENT_CREDENTIALS)
         inherit(c, token);

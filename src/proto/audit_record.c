@@ -33,6 +33,7 @@ static void write_token(struct dep_json_writer *writer, const struct dep_token *
     member(writer, "parent_task", token->parent_task_id);
     member(writer, "scope", token->scope);
     list(writer, "aud", token->aud, token->aud_count);
+    list(writer, "resources", token->resources, token->resources_count);
     member(writer, "token_client", token->client_id);
     member(writer, "jti", token->jti);
     list(writer, "lineage", token->lineage, token->lineage_count);
@@ -65,6 +66,9 @@ void dep_audit_record_write(struct dep_buf *buf, const struct dep_audit_record *
     member(&writer, "issued", record->issued);
     member(&writer, "asked_scope", record->asked_scope);
     list(&writer, "asked_targets", record->asked_targets, record->asked_targets_count);
+    if (!dep_str_is_absent(record->allowed_scope)) /* an empty one says that nothing would have been */
+        dep_json_member(&writer, "allowed_scope", record->allowed_scope);
+    member(&writer, "limits", record->limits);
     member(&writer, "instruction", record->instruction);
     member(&writer, "target", record->target);
     member(&writer, "detail", record->detail);

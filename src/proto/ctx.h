@@ -113,6 +113,8 @@ struct dep_check {
 bool dep_ctx_fact(struct dep_ctx *c, enum dep_fact_kind kind, struct dep_str id, const void **ret_value);
 /* The same without naming a need. */
 bool dep_ctx_peek(const struct dep_ctx *c, enum dep_fact_kind kind, struct dep_str id, const void **ret_value);
+/* The token will be in another agent's hands: its audience is one, or it names one as actor. */
+bool dep_ctx_is_hand_over(const struct dep_ctx *c);
 void dep_ctx_effect(struct dep_ctx *c, struct dep_effect effect);
 
 #define DEP_P(c, id) ((c)->param[DEP_PARAM_##id])

@@ -3,6 +3,7 @@
 
 #include "base/id.h"
 #include "proto/ctx.h"
+#include "proto/scope.h"
 
 #define C(id) (1u << DEP_COLUMN_##id)
 #define SUBJECT (C(TOKEN_EXCHANGE) | C(JWT_BEARER))
@@ -10,6 +11,8 @@
 #define FORMS (GRANTS | C(INTROSPECT) | C(REVOKE))
 #define AUTHENTICATED (FORMS | C(FEED))
 #define ALL ((1u << DEP_COLUMNS) - 1)
+/* Rows where a caller proves something: a preview, which an operator asks for, goes without them. */
+#define PROOF (1u << 31)
 
 static const struct dep_check matrix[] = {
 #define DEP_CHECK_DEF(name, cite, columns, door, is_load, text) \
@@ -45,7 +48,7 @@ size_t dep_check_count(void)
 struct dep_check_info dep_check_info(size_t i)
 {
     DEP_ASSERT(i < ROWS);
-    return (struct dep_check_info){ matrix[i].name, matrix[i].cite, matrix[i].text, matrix[i].columns };
+    return (struct dep_check_info){ matrix[i].name, matrix[i].cite, matrix[i].text, matrix[i].columns & ALL };
 }
 
 const char *dep_column_name(enum dep_column column)
@@ -168,7 +171,7 @@ static bool run_checks(struct dep_ctx *c)
     for (size_t i = 0; i < ROWS; i++) {
         const struct dep_check *check = &matrix[i];
 
-        if (!(check->columns & 1u << c->column))
+        if (!(check->columns & 1u << c->column) || (c->request->is_preview && (check->columns & PROOF) != 0))
             continue;
         if (decision->needs_count > 0 && !check->is_load)
             return false;
@@ -248,6 +251,58 @@ static struct dep_str foreign_detail(struct dep_ctx *c)
     return dep_buf_str(&buf);
 }
 
+const char *dep_limit_name(enum dep_limit limit)
+{
+    static const char *const names[] = {
+        [DEP_LIMIT_NONE] = "allowed",    [DEP_LIMIT_SUBJECT] = "subject token", [DEP_LIMIT_CEILING] = "ceiling",
+        [DEP_LIMIT_EDGE] = "delegation", [DEP_LIMIT_RESOURCE] = "resource",     [DEP_LIMIT_ISSUER] = "issuer",
+    };
+
+    return names[limit];
+}
+
+/* "cal:write: ceiling of agent:… at https://…" */
+static void put_limit(struct dep_buf *buf, const struct dep_scope_verdict *verdict)
+{
+    if (buf->len > 0)
+        dep_buf_put_c(buf, "; ");
+    dep_buf_put(buf, verdict->scope);
+    dep_buf_put_c(buf, ": ");
+    dep_buf_put_c(buf, dep_limit_name(verdict->limit));
+    if (!dep_str_is_absent(verdict->who)) {
+        dep_buf_put_c(buf, " of ");
+        dep_buf_put(buf, verdict->who);
+    }
+    if (!dep_str_is_absent(verdict->where)) {
+        dep_buf_put_c(buf, " at ");
+        dep_buf_put(buf, verdict->where);
+    }
+}
+
+#define LIMITS_MAX 2048u
+
+/* Of an over-ask: what would have been allowed, and what says no to the rest. What does not fit is left out. */
+static void fill_limits(struct dep_ctx *c)
+{
+    const struct dep_decision *decision = c->decision;
+    struct dep_buf allowed, limits;
+
+    if (decision->scopes_count == 0 || decision->answer != DEP_ANSWER_REFUSAL)
+        return;
+    dep_buf_init_arena(&allowed, c->arena, DEP_P(c, SCOPE).len + 1);
+    dep_buf_init_arena(&limits, c->arena, LIMITS_MAX);
+    for (size_t i = 0; i < decision->scopes_count && !limits.has_failed; i++) {
+        if (decision->scopes[i].limit == DEP_LIMIT_NONE)
+            dep_scope_put(&allowed, decision->scopes[i].scope);
+        else
+            put_limit(&limits, &decision->scopes[i]);
+    }
+    dep_buf_fit(&limits, c->arena);
+    c->decision->record.allowed_scope = allowed.len == 0 ? DEP_STR("") : dep_buf_str(&allowed);
+    if (!limits.has_failed)
+        c->decision->record.limits = dep_buf_str(&limits);
+}
+
 /* The audit record of what was decided. */
 static void fill_record(struct dep_ctx *c)
 {
@@ -273,6 +328,7 @@ static void fill_record(struct dep_ctx *c)
     record->peer = c->request->peer;
     if (c->is_scope_good)
         record->asked_scope = DEP_P(c, SCOPE);
+    fill_limits(c);
     record->asked_targets = c->targets_asked;
     record->asked_targets_count = c->is_target_good ? c->targets_asked_count : 0;
     if (decision->has_token)
@@ -315,5 +371,7 @@ struct dep_res dep_decide(struct dep_arena *arena, struct dep_crypto *crypto, co
     ret_decision->column = c->column;
     ret_decision->used_authorization = c->method == DEP_CLIENT_AUTH_BASIC;
     fill_record(c);
+    if (request->is_preview)
+        ret_decision->effects_count = 0; /* nothing follows from a question */
     return DEP_OK;
 }

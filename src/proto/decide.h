@@ -51,6 +51,8 @@ enum dep_param {
 /* The request as a value; slices into the input. */
 struct dep_request {
     enum dep_endpoint endpoint;
+    bool
+        is_preview; /* an operator asks what would be decided for this client: nobody proves who they are, nothing is issued */
     struct dep_str method, path, query, body, peer;
     const struct dep_header *headers;
     size_t headers_count;
@@ -113,6 +115,24 @@ struct dep_effect {
 };
 bool dep_effect_gives(enum dep_effect_kind kind);
 
+/* What says no to a scope. */
+enum dep_limit {
+    DEP_LIMIT_NONE,     /* it is allowed */
+    DEP_LIMIT_SUBJECT,  /* the subject token has it not */
+    DEP_LIMIT_CEILING,  /* the ceiling of `who` at `where` */
+    DEP_LIMIT_EDGE,     /* what `who` may hand over, or what may be handed over to it */
+    DEP_LIMIT_RESOURCE, /* `where` knows no such scope */
+    DEP_LIMIT_ISSUER    /* a token for the issuer itself carries none */
+};
+/* "allowed", "subject token", "ceiling", "delegation", "resource", "issuer". Static. */
+const char *dep_limit_name(enum dep_limit limit);
+
+struct dep_scope_verdict {
+    struct dep_str scope;
+    enum dep_limit limit;
+    struct dep_str who, where; /* absent where there is none */
+};
+
 enum dep_answer {
     DEP_ANSWER_REFUSAL,
     DEP_ANSWER_DOCUMENT, /* metadata, JWKS, checkpoint: the shell has it */
@@ -138,7 +158,10 @@ struct dep_decision {
     const struct dep_str *grant_resources; /* of a grant: the resources at the other server */
     size_t grant_resources_count;
     bool has_scope_change; /* the granted scope differs from the asked one */
-    struct dep_str nonce;  /* DPoP-Nonce to send; absent: none */
+    const struct dep_scope_verdict
+        *scopes; /* each scope that was asked for, when one was refused; in a preview always */
+    size_t scopes_count;
+    struct dep_str nonce; /* DPoP-Nonce to send; absent: none */
     uint64_t feed_after;
 
     struct dep_effect effects[DEP_EFFECTS_MAX];

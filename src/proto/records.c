@@ -181,20 +181,25 @@ static struct dep_res read_agent_id(struct dep_str id)
     return DEP_OK;
 }
 
-/* {"to":[agents], "depth_max":n, "lifetime_max_s":n}, each of them optional. */
+/* {"to":[agents], "depth_max":n, "lifetime_max_s":n, "rights":[{resource, scopes}]}, each of them optional. */
 static struct dep_res read_delegation(struct dep_arena *arena, const struct dep_json *json, struct dep_agent *agent)
 {
     const struct dep_json *to = DEP_JSON_GET(json, "to");
 
     if (json == NULL || json->type == DEP_JSON_NULL)
         return DEP_OK;
-    DEP_TRY(dep_record_only(json, "to depth_max lifetime_max_s"));
+    DEP_TRY(dep_record_only(json, "to depth_max lifetime_max_s rights"));
     DEP_TRY(NUMBER("depth_max", &agent->delegation_depth_max));
     DEP_TRY(NUMBER("lifetime_max_s", &agent->delegation_lifetime_max_s));
     /* "Nobody below me" is an empty list; a limit of nothing would read as no limit. */
     if ((dep_json_has(json, DEP_STR("depth_max")) && agent->delegation_depth_max == 0) ||
         (dep_json_has(json, DEP_STR("lifetime_max_s")) && agent->delegation_lifetime_max_s == 0))
         return DEP_FAIL(ADMIN_INPUT);
+    if (DEP_JSON_GET(json, "rights") != NULL) {
+        agent->has_delegation_rights = true;
+        DEP_TRY(dep_record_ceiling(arena, DEP_JSON_GET(json, "rights"), &agent->delegation_rights,
+                                   &agent->delegation_rights_count));
+    }
     if (to == NULL)
         return DEP_OK;
     if (to->type != DEP_JSON_ARRAY || to->count > 256)
@@ -431,7 +436,8 @@ void dep_record_write_rights(struct dep_json_writer *writer, const char *name, c
 
 static void write_delegation(struct dep_json_writer *writer, const struct dep_agent *agent)
 {
-    if (!agent->has_delegates && agent->delegation_depth_max == 0 && agent->delegation_lifetime_max_s == 0)
+    if (!agent->has_delegates && !agent->has_delegation_rights && agent->delegation_depth_max == 0 &&
+        agent->delegation_lifetime_max_s == 0)
         return;
     dep_json_name(writer, "delegation");
     dep_json_open(writer, '{');
@@ -441,6 +447,8 @@ static void write_delegation(struct dep_json_writer *writer, const struct dep_ag
         dep_json_member_int(writer, "depth_max", agent->delegation_depth_max);
     if (agent->delegation_lifetime_max_s > 0)
         dep_json_member_int(writer, "lifetime_max_s", agent->delegation_lifetime_max_s);
+    if (agent->has_delegation_rights)
+        dep_record_write_rights(writer, "rights", agent->delegation_rights, agent->delegation_rights_count);
     dep_json_close(writer, '}');
 }
 
@@ -549,6 +557,12 @@ void dep_revocation_write(struct dep_json_writer *writer, const struct dep_revoc
 const struct dep_right *dep_agent_right(const struct dep_agent *agent, struct dep_str resource)
 {
     return right_at(agent->ceiling, agent->ceiling_count, resource);
+}
+
+const struct dep_right *dep_agent_edge_right(const struct dep_agent *agent, struct dep_str resource)
+{
+    return agent->has_delegation_rights ? right_at(agent->delegation_rights, agent->delegation_rights_count, resource)
+                                        : dep_agent_right(agent, resource);
 }
 
 bool dep_right_has(const struct dep_right *right, struct dep_str scope)

@@ -36,9 +36,12 @@ struct dep_agent {
     /* The edges that start here. Without a list: every agent of the organisation. */
     struct dep_str *delegates; /* agents that this one may hand over to */
     size_t delegates_count;
-    bool has_delegates;                /* the list counts, also when it is empty */
-    int64_t delegation_depth_max;      /* actors that may follow this agent in a chain; 0: the server's limit */
-    int64_t delegation_lifetime_max_s; /* of tokens that it hands over; 0: the server's */
+    bool has_delegates;                  /* the list counts, also when it is empty */
+    int64_t delegation_depth_max;        /* actors that may follow this agent in a chain; 0: the server's limit */
+    int64_t delegation_lifetime_max_s;   /* of tokens that it hands over; 0: the server's */
+    struct dep_right *delegation_rights; /* what it may hand over at most, within its ceiling */
+    size_t delegation_rights_count;
+    bool has_delegation_rights; /* the list counts, also when it is empty */
     /* Set by the snapshot, not stored: the worst state of this agent and everybody above it. */
     enum dep_state effective_state;
 };
@@ -199,6 +202,8 @@ void dep_trusted_issuer_write(struct dep_json_writer *writer, const struct dep_t
 /* The agent's right at a resource, or NULL. */
 const struct dep_right *dep_agent_right(const struct dep_agent *agent, struct dep_str resource);
 bool dep_right_has(const struct dep_right *right, struct dep_str scope);
+/* What the agent may hand over at a resource: its delegation rights there, or its ceiling when it has none. NULL: nothing. */
+const struct dep_right *dep_agent_edge_right(const struct dep_agent *agent, struct dep_str resource);
 /* Whether the agent may hand over to `other`. */
 bool dep_agent_may_delegate(const struct dep_agent *agent, struct dep_str other);
 

@@ -125,6 +125,10 @@ struct dep_res dep_token_read(const struct dep_json *claims, struct dep_token *r
     DEP_TRY(read_may_act(DEP_JSON_GET(claims, "may_act"), &token));
     DEP_TRY(read_list(DEP_JSON_GET(claims, "lineage"), token.lineage, DEP_LINEAGE_MAX, &token.lineage_count));
     DEP_TRY(read_list(DEP_JSON_GET(claims, "origins"), token.origins, DEP_ORIGINS_MAX, &token.origins_count));
+    DEP_TRY(read_list(DEP_JSON_GET(claims, "resources"), token.resources, DEP_AUDIENCES_MAX, &token.resources_count));
+    /* An empty list would read as no limit. */
+    if (DEP_JSON_GET(claims, "resources") != NULL && token.resources_count == 0)
+        return DEP_FAIL(JWT_CLAIMS);
     *ret_token = token;
     return DEP_OK;
 }
@@ -219,6 +223,7 @@ void dep_token_write(struct dep_json_writer *writer, const struct dep_token *tok
     dep_json_member(writer, "task_id", token->task_id);
     dep_json_member(writer, "parent_task_id", token->parent_task_id);
     dep_json_member(writer, "org_id", token->org_id);
+    write_list(writer, "resources", token->resources, token->resources_count);
     write_list(writer, "lineage", token->lineage, token->lineage_count);
     write_list(writer, "origins", token->origins, token->origins_count);
     dep_json_close(writer, '}');
@@ -227,6 +232,14 @@ void dep_token_write(struct dep_json_writer *writer, const struct dep_token *tok
 struct dep_str dep_token_presenter(const struct dep_token *token)
 {
     return token->actors_count > 0 ? token->actors[0] : token->sub;
+}
+
+bool dep_token_may_lead_to(const struct dep_token *token, struct dep_str resource)
+{
+    for (size_t i = 0; i < token->resources_count; i++)
+        if (dep_str_eq(token->resources[i], resource))
+            return true;
+    return token->resources_count == 0;
 }
 
 bool dep_token_has_aud(const struct dep_token *token, struct dep_str audience)

@@ -29,7 +29,10 @@ struct dep_token {
      * reaches what grew from it (private claim). */
     struct dep_str origins[DEP_ORIGINS_MAX];
     size_t origins_count;
-    struct dep_str may_act; /* may_act.sub: who may become the actor; absent: nobody else */
+    struct dep_str
+        resources[DEP_AUDIENCES_MAX]; /* of a token that is handed over: what may follow from it (private claim) */
+    size_t resources_count;           /* 0: whatever the ceilings on the way allow */
+    struct dep_str may_act;           /* may_act.sub: who may become the actor; absent: nobody else */
     struct dep_str agent_name, agent_version, task_id, parent_task_id, org_id; /* absent when there is none */
 };
 
@@ -55,6 +58,8 @@ DEP_MUST struct dep_res dep_token_read(const struct dep_json *claims, struct dep
 void dep_token_write(struct dep_json_writer *writer, const struct dep_token *token);
 /* Who presents the token: the outermost actor, or the subject when nobody acts for it. */
 struct dep_str dep_token_presenter(const struct dep_token *token);
+/* Whether a token for this resource may follow from it. */
+bool dep_token_may_lead_to(const struct dep_token *token, struct dep_str resource);
 bool dep_token_has_aud(const struct dep_token *token, struct dep_str audience);
 
 #endif

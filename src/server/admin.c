@@ -51,6 +51,7 @@ static const struct {
     { "POST", "keys", true, "taint", dep_admin_keys_taint },
     { "GET", "revocations", false, NULL, dep_admin_revocations_list },
     { "POST", "revocations", false, NULL, dep_admin_revocations_create },
+    { "POST", "preview", false, NULL, dep_admin_preview },
     { "GET", "decisions", true, NULL, dep_admin_decisions_get },
     { "GET", "config", false, NULL, dep_admin_config },
     { "GET", NULL, false, "/livez", dep_admin_livez },

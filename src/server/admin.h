@@ -82,7 +82,11 @@ dep_admin_route dep_admin_agents_suspend, dep_admin_agents_resume, dep_admin_age
 dep_admin_route dep_admin_keys_list, dep_admin_keys_prepare, dep_admin_keys_activate, dep_admin_keys_retire,
     dep_admin_keys_taint;
 dep_admin_route dep_admin_revocations_list, dep_admin_revocations_create;
+/* admin_preview.c */
+dep_admin_route dep_admin_preview;
 /* admin_view.c */
+/* "checks": the rows that a server's trace names, with the one that refused. */
+void dep_admin_put_checks(struct dep_json_writer *writer, struct dep_str trace, struct dep_str refused);
 dep_admin_route dep_admin_decisions_get, dep_admin_livez, dep_admin_readyz, dep_admin_metrics, dep_admin_config;
 
 #endif

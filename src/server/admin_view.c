@@ -36,27 +36,26 @@ static uint64_t read_bits(struct dep_str hex)
 }
 
 /* The rows that ran, by name and citation; the one that refused is the last of them. */
-static void write_checks(struct dep_admin *a, struct dep_str trace, struct dep_str refused)
+void dep_admin_put_checks(struct dep_json_writer *writer, struct dep_str trace, struct dep_str refused)
 {
     size_t colon = dep_str_find(trace, ':');
     uint64_t ran = read_bits(dep_str_sub(trace, colon + 1, trace.len));
 
-    dep_json_name(&a->writer, "checks");
-    dep_json_open(&a->writer, '[');
+    dep_json_name(writer, "checks");
+    dep_json_open(writer, '[');
     for (size_t i = 0; i < dep_check_count(); i++) {
         struct dep_check_info info = dep_check_info(i);
 
         if (!(ran & UINT64_C(1) << i))
             continue;
-        dep_json_open(&a->writer, '{');
-        dep_json_member(&a->writer, "check", dep_str_c(info.name));
-        dep_json_member(&a->writer, "cite", dep_str_c(info.cite));
-        dep_json_member(&a->writer, "means", dep_str_c(info.text));
-        dep_json_member(&a->writer, "verdict",
-                        dep_str_eq_c(refused, info.name) ? DEP_STR("refused") : DEP_STR("passed"));
-        dep_json_close(&a->writer, '}');
+        dep_json_open(writer, '{');
+        dep_json_member(writer, "check", dep_str_c(info.name));
+        dep_json_member(writer, "cite", dep_str_c(info.cite));
+        dep_json_member(writer, "means", dep_str_c(info.text));
+        dep_json_member(writer, "verdict", dep_str_eq_c(refused, info.name) ? DEP_STR("refused") : DEP_STR("passed"));
+        dep_json_close(writer, '}');
     }
-    dep_json_close(&a->writer, ']');
+    dep_json_close(writer, ']');
 }
 
 struct dep_res dep_admin_decisions_get(struct dep_admin *a)
@@ -83,7 +82,7 @@ struct dep_res dep_admin_decisions_get(struct dep_admin *a)
             dep_json_member(&a->writer, "explanation", dep_str_c(dep_err_text(err)));
     }
     if (dep_is_ok(dep_json_str(DEP_JSON_GET(record, "trace"), &trace)))
-        write_checks(a, trace, refused);
+        dep_admin_put_checks(&a->writer, trace, refused);
     dep_json_close(&a->writer, '}');
     return DEP_OK;
 }

@@ -73,7 +73,7 @@ static const void *load(struct dep_loader *loader, const struct dep_need *need)
     case DEP_FACT_KEY:
         cell = dep_snapshot_find(loader->snapshot, DEP_RECORD_KEY, need->id);
         return cell != NULL && dep_key_verifies(&cell->key, loader->now, loader->server->key_grace_s) ? &cell->jwks_key
-                                                                                                  : NULL;
+                                                                                                      : NULL;
     case DEP_FACT_ISSUER:
         cell = dep_snapshot_find(loader->snapshot, DEP_RECORD_ISSUER, need->id);
         return cell == NULL ? NULL : &cell->issuer;
