@@ -15,14 +15,36 @@
         "ceiling", DEP_FLAG_TEXT, "\"URI SCOPE…\"", DEP_FLAG_REPEATED, "the most it may ever have at a resource", 0 \
     }
 
+#define DELEGATION_FLAGS                                                                          \
+    {                                                                                             \
+        "delegate-to",                                                                            \
+        DEP_FLAG_TEXT,                                                                            \
+        "AGENT",                                                                                  \
+        DEP_FLAG_REPEATED,                                                                        \
+        "whom it may hand over to; default its organisation",                                     \
+        0                                                                                         \
+    },                                                                                            \
+        { "delegate",                                                                             \
+          DEP_FLAG_TEXT,                                                                          \
+          "\"URI SCOPE…\"",                                                                       \
+          DEP_FLAG_REPEATED,                                                                      \
+          "the most it may hand over; default its ceiling",                                       \
+          0 },                                                                                    \
+        { "delegate-depth", DEP_FLAG_NUMBER, "N", 0, "actors that may follow it in a chain", 0 }, \
+        { "delegate-lifetime", DEP_FLAG_NUMBER, "SECONDS", 0, "of what it hands over", 0 },       \
+    {                                                                                             \
+        "delegate-nothing", DEP_FLAG_SWITCH, NULL, 0, "it may hand over to nobody", 0             \
+    }
+
 static const struct dep_flag create_flags[] = {
     SHARED_FLAGS,
+    DELEGATION_FLAGS,
     { "owner", DEP_FLAG_TEXT, "WHO", DEP_FLAG_REQUIRED, "the person or team that answers for it", 0 },
     { "org", DEP_FLAG_TEXT, "ORG", 0, "its organisation", 0 },
     { "parent", DEP_FLAG_TEXT, "AGENT", 0, "the agent above it, by id or name", 0 },
 };
 
-static const struct dep_flag update_flags[] = { SHARED_FLAGS };
+static const struct dep_flag update_flags[] = { SHARED_FLAGS, DELEGATION_FLAGS };
 
 static const struct dep_body_row create_rows[] = {
     { "name", "name", DEP_BODY_TEXT },       { "owner", "owner", DEP_BODY_TEXT },
@@ -41,8 +63,42 @@ static const struct dep_column_spec columns[] = {
     { "OWNER", "owner" }, { "PARENT", "parent" }, { "CEILING", "ceiling" },
 };
 
+static const struct dep_body_row delegation_rows[] = {
+    { "delegate-depth", "depth_max", DEP_BODY_NUMBER },
+    { "delegate-lifetime", "lifetime_max_s", DEP_BODY_NUMBER },
+};
+
+/* The member delegation, as a whole, when any of its flags is given. */
+static int add_delegation(struct dep_cli *cli, json_t *body)
+{
+    json_t *delegation = json_object(), *to = json_array();
+    const char *agent = NULL;
+    int code = DEP_EXIT_OK;
+
+    dep_body_add(cli, delegation, delegation_rows, DEP_CLI_COUNT(delegation_rows));
+    if (dep_cli_has(cli, "delegate"))
+        json_object_set_new(delegation, "rights", dep_body_rights(cli, "delegate"));
+    for (size_t i = 0; code == DEP_EXIT_OK && dep_cli_get_nth(cli, "delegate-to", i) != NULL; i++) {
+        code = dep_admin_agent_id(cli, dep_cli_get_nth(cli, "delegate-to", i), &agent);
+        if (code == DEP_EXIT_OK)
+            json_array_append_new(to, json_string(agent));
+    }
+    if (code == DEP_EXIT_OK && dep_cli_is_on(cli, "delegate-nothing") && json_array_size(to) > 0)
+        code = dep_cli_fail(cli, DEP_EXIT_USAGE, "bad_value",
+                            "--delegate-nothing and --delegate-to contradict each other");
+    if (json_array_size(to) > 0 || dep_cli_is_on(cli, "delegate-nothing"))
+        json_object_set(delegation, "to", to);
+    json_decref(to);
+    if (code == DEP_EXIT_OK && json_object_size(delegation) > 0)
+        json_object_set(body, "delegation", delegation);
+    json_decref(delegation);
+    return code;
+}
+
 static int create(struct dep_cli *cli)
 {
+    int code;
+
     const char *parent = dep_cli_get(cli, "parent");
     json_t *body;
 
@@ -52,8 +108,7 @@ static int create(struct dep_cli *cli)
         return DEP_EXIT_USAGE;
     }
     if (parent != NULL) {
-        int code = dep_admin_agent_id(cli, parent, &parent);
-
+        code = dep_admin_agent_id(cli, parent, &parent);
         if (code != DEP_EXIT_OK)
             return code;
     }
@@ -62,7 +117,11 @@ static int create(struct dep_cli *cli)
     if (parent != NULL)
         json_object_set_new(body, "parent", json_string(parent));
     dep_body_add_ceiling(cli, body);
-    return dep_admin_object(cli, "POST", AGENTS, body);
+    code = add_delegation(cli, body);
+    if (code == DEP_EXIT_OK)
+        return dep_admin_object(cli, "POST", AGENTS, body);
+    json_decref(body);
+    return code;
 }
 
 static int list(struct dep_cli *cli)
@@ -96,6 +155,11 @@ static int update(struct dep_cli *cli)
     dep_body_add(cli, body, update_rows, DEP_CLI_COUNT(update_rows));
     if (dep_cli_has(cli, "ceiling"))
         dep_body_add_ceiling(cli, body);
+    code = add_delegation(cli, body);
+    if (code != DEP_EXIT_OK) {
+        json_decref(body);
+        return code;
+    }
     code = dep_body_check_some(cli, body);
     return code == DEP_EXIT_OK ? on_agent(cli, "PATCH", "", body) : code;
 }

@@ -38,6 +38,17 @@ static const struct dep_flag token_flags[] = {
     { "token", DEP_FLAG_SECRET, "SOURCE", DEP_FLAG_REQUIRED, "the token it is about", 0 },
 };
 
+static const struct dep_flag preview_flags[] = {
+    { "client", DEP_FLAG_TEXT, "CLIENT", DEP_FLAG_REQUIRED, "whose token it would be", 0 },
+    { "resource", DEP_FLAG_TEXT, "URI", DEP_FLAG_REPEATED, "the API it would be for", 0 },
+    { "audience", DEP_FLAG_TEXT, "ID", DEP_FLAG_REPEATED, "the agent it would be handed to, agent:…", 0 },
+    { "scope", DEP_FLAG_TEXT, "\"SCOPE…\"", 0, "what it would do; without it every scope of the API is shown", 0 },
+    { "subject-token", DEP_FLAG_SECRET, "SOURCE", 0, "the token that would be exchanged", 0 },
+    { "may-act", DEP_FLAG_TEXT, "AGENT", 0, "who else could act with it, agent:…", 0 },
+    { "task", DEP_FLAG_TEXT, "ID", 0, "task_id", 0 },
+    { "parent-task", DEP_FLAG_TEXT, "ID", 0, "parent_task_id", 0 },
+};
+
 static const struct dep_flag verify_flags[] = {
     { "audience", DEP_FLAG_TEXT, "URI", 0, "must be meant for this; default any", 0 },
 };
@@ -61,6 +72,8 @@ static const struct dep_verb verbs[] = {
       dep_token_verb_get, false },
     { "exchange", NULL, 0, 0, "narrow a token, or act on one handed over (RFC 8693)", DEP_CLI_FLAGS(exchange_flags),
       dep_token_verb_exchange, false },
+    { "preview", NULL, 0, 0, "what would be issued, and what allows or forbids each scope",
+      DEP_CLI_FLAGS(preview_flags), dep_token_verb_preview, true },
     { "introspect", NULL, 0, 0, "ask the server about a token (RFC 7662)", DEP_CLI_FLAGS(token_flags),
       dep_token_verb_introspect, false },
     { "revoke", NULL, 0, 0, "kill a token and all that grew from it (RFC 7009)", DEP_CLI_FLAGS(token_flags),

@@ -9,6 +9,8 @@ int dep_token_verb_get(struct dep_cli *cli);
 int dep_token_verb_exchange(struct dep_cli *cli);
 int dep_token_verb_introspect(struct dep_cli *cli);
 int dep_token_verb_revoke(struct dep_cli *cli);
+/* token_preview.c: it asks the admin API. */
+int dep_token_verb_preview(struct dep_cli *cli);
 /* token_local.c: they work on what is here; only verify fetches keys. */
 int dep_token_verb_decode(struct dep_cli *cli);
 int dep_token_verb_verify(struct dep_cli *cli);

@@ -162,6 +162,27 @@ says '└─ worker'
 want 3 deputy agent get wroker
 faults 'did you mean worker?'
 
+begin 'agent: what it may hand over, and to whom'
+want 0 deputy agent update orchestrator --delegate-to worker --delegate "$api read" --delegate-depth 2 --delegate-lifetime 60
+want 0 deputy agent get orchestrator
+says "$worker"
+want 2 deputy agent update orchestrator --delegate-to worker --delegate-nothing
+want 3 deputy agent update orchestrator --delegate-to wroker
+
+begin 'token preview: what would be issued, and which line forbids the rest'
+want 0 deputy client create --agent orchestrator --secret-out preview.secret
+preview_client=$(field id)
+want 0 deputy token preview --client "$preview_client" --resource "$api" --scope read
+says 'allowed'
+says 'This would be issued'
+want 4 deputy token preview --client "$preview_client" --audience "$worker" --scope 'read write'
+says 'delegation of'
+says 'Nothing would be issued'
+want 4 deputy token preview --client "$preview_client" --resource "$api" --scope 'read delete'
+says 'ceiling of'
+want 4 deputy token preview --client 01ARZ3NDEKTSV4RRFFQ69G5FAV --resource "$api"
+want 2 deputy token preview --resource "$api"
+
 begin 'two agents of one name are told apart by id'
 want 0 deputy agent create --name twin --owner a --ceiling "$api read"
 want 0 deputy agent create --name twin --owner b --ceiling "$api read"
