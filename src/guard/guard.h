@@ -20,10 +20,11 @@
 enum dep_guard_adapter {
     DEP_GUARD_AUTH_REQUEST, /* nginx: X-Original-Method, X-Original-URL */
     DEP_GUARD_FORWARD_AUTH, /* Traefik, Caddy: X-Forwarded-Method, X-Forwarded-Uri */
+    DEP_GUARD_EXT_AUTHZ,    /* Envoy: `method` and `target` of the question itself, no header */
     DEP_GUARD_IN_PROCESS,   /* the server itself: `method` and `target` of the request, no header */
     DEP_GUARD_ADAPTERS
 };
-/* "auth-request", "forward-auth", "in-process". Static. */
+/* "auth-request", "forward-auth", "ext-authz", "in-process". Static. */
 const char *dep_guard_adapter_name(enum dep_guard_adapter adapter);
 
 /* Immutable configuration. */
@@ -41,7 +42,7 @@ struct dep_guard_request {
     enum dep_guard_adapter adapter;
     const struct dep_header *headers; /* as the proxy sent them, all of them */
     size_t headers_count;
-    struct dep_str method, target; /* DEP_GUARD_IN_PROCESS only: as the caller sent them */
+    struct dep_str method, target; /* EXT_AUTHZ and IN_PROCESS only: as the caller sent them */
 };
 
 struct dep_guard_facts {

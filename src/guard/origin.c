@@ -17,18 +17,31 @@ static const struct dep_str slot_names[DEP_GUARD_SLOTS] = {
     [DEP_GUARD_FORWARDED_PROTO] = DEP_STR_INIT("x-forwarded-proto"),
 };
 
+#define FIRST DEP_GUARD_ORIGINAL_METHOD
+#define LAST DEP_GUARD_FORWARDED_PROTO
+
+/* The slots `method` to `last` are the adapter's own; DEP_GUARD_SLOTS: it is said apart from the headers. */
 static const struct {
     const char *name;
-    enum dep_guard_slot method, target;
+    enum dep_guard_slot method, target, last;
 } adapters[DEP_GUARD_ADAPTERS] = {
-    [DEP_GUARD_AUTH_REQUEST] = { "auth-request", DEP_GUARD_ORIGINAL_METHOD, DEP_GUARD_ORIGINAL_URL },
-    [DEP_GUARD_FORWARD_AUTH] = { "forward-auth", DEP_GUARD_FORWARDED_METHOD, DEP_GUARD_FORWARDED_URI },
-    [DEP_GUARD_IN_PROCESS] = { "in-process", DEP_GUARD_SLOTS, DEP_GUARD_SLOTS },
+    [DEP_GUARD_AUTH_REQUEST] = { "auth-request", DEP_GUARD_ORIGINAL_METHOD, DEP_GUARD_ORIGINAL_URL,
+                                 DEP_GUARD_ORIGINAL_URL },
+    [DEP_GUARD_FORWARD_AUTH] = { "forward-auth", DEP_GUARD_FORWARDED_METHOD, DEP_GUARD_FORWARDED_URI,
+                                 DEP_GUARD_FORWARDED_PROTO },
+    [DEP_GUARD_EXT_AUTHZ] = { "ext-authz", DEP_GUARD_SLOTS, DEP_GUARD_SLOTS, DEP_GUARD_SLOTS },
+    [DEP_GUARD_IN_PROCESS] = { "in-process", DEP_GUARD_SLOTS, DEP_GUARD_SLOTS, DEP_GUARD_SLOTS },
 };
 
 const char *dep_guard_adapter_name(enum dep_guard_adapter adapter)
 {
     return adapters[adapter].name;
+}
+
+/* What another adapter reads is a word of the caller's here, also when it is said twice (G1). */
+static bool is_read(enum dep_guard_adapter adapter, unsigned slot)
+{
+    return slot < FIRST || slot > LAST || (slot >= adapters[adapter].method && slot <= adapters[adapter].last);
 }
 
 void dep_guard_headers_read(const struct dep_guard_request *request, struct dep_guard_headers *ret_headers)
@@ -38,14 +51,15 @@ void dep_guard_headers_read(const struct dep_guard_request *request, struct dep_
         const struct dep_header *header = &request->headers[i];
 
         for (unsigned slot = 0; slot < DEP_GUARD_SLOTS; slot++) {
-            if (header->name.len != slot_names[slot].len || !dep_str_eq_nocase(header->name, slot_names[slot]))
+            if (!is_read(request->adapter, slot) || header->name.len != slot_names[slot].len ||
+                !dep_str_eq_nocase(header->name, slot_names[slot]))
                 continue;
             if (ret_headers->count[slot]++ == 0)
                 ret_headers->value[slot] = header->value;
         }
     }
 
-    bool is_said = request->adapter == DEP_GUARD_IN_PROCESS;
+    bool is_said = adapters[request->adapter].method == DEP_GUARD_SLOTS;
 
     ret_headers->method = is_said ? request->method : ret_headers->value[adapters[request->adapter].method];
     ret_headers->target = is_said ? request->target : ret_headers->value[adapters[request->adapter].target];

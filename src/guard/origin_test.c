@@ -11,7 +11,7 @@ static struct dep_res read_one(enum dep_guard_adapter adapter, const char *metho
         { is_nginx ? DEP_STR("x-original-method") : DEP_STR("x-forwarded-method"), dep_str_c(method) },
         { is_nginx ? DEP_STR("X-ORIGINAL-URL") : DEP_STR("X-Forwarded-URI"), dep_str_c(target) },
     };
-    const bool is_said = adapter == DEP_GUARD_IN_PROCESS;
+    const bool is_said = adapter == DEP_GUARD_IN_PROCESS || adapter == DEP_GUARD_EXT_AUTHZ;
     const struct dep_guard_request request = { adapter, headers, is_said ? 0 : DEP_COUNT(headers), dep_str_c(method),
                                                dep_str_c(target) };
     struct dep_guard_headers read;
@@ -90,6 +90,42 @@ DEP_TEST(in_process_reads_no_header)
     DEP_CHECK_FAIL(t, dep_guard_origin(&read, &method, &path), GUARD_ORIGIN);
 }
 
+/* G1: what another adapter reads is the caller's own word, and is not even counted. */
+DEP_TEST(each_adapter_reads_its_own_headers_alone)
+{
+    static const struct dep_header twice[] = {
+        { DEP_STR_INIT("X-Original-URL"), DEP_STR_INIT("/a") },
+        { DEP_STR_INIT("X-Original-URL"), DEP_STR_INIT("/b") },
+        { DEP_STR_INIT("X-Forwarded-Host"), DEP_STR_INIT("a") },
+        { DEP_STR_INIT("X-Forwarded-Host"), DEP_STR_INIT("b") },
+        { DEP_STR_INIT("Authorization"), DEP_STR_INIT("Bearer") },
+        { DEP_STR_INIT("Authorization"), DEP_STR_INIT("Bearer") },
+    };
+    static const struct {
+        enum dep_guard_adapter adapter;
+        bool reads_original, reads_forwarded;
+    } cases[] = {
+        { DEP_GUARD_AUTH_REQUEST, true, false },
+        { DEP_GUARD_FORWARD_AUTH, false, true },
+        { DEP_GUARD_EXT_AUTHZ, false, false },
+        { DEP_GUARD_IN_PROCESS, false, false },
+    };
+
+    for (size_t i = 0; i < DEP_COUNT(cases); i++) {
+        const bool is_refused[] = { cases[i].reads_original, cases[i].reads_forwarded, true };
+
+        for (size_t pair = 0; pair < DEP_COUNT(is_refused); pair++) {
+            const struct dep_guard_request request = { .adapter = cases[i].adapter,
+                                                       .headers = &twice[2 * pair],
+                                                       .headers_count = 2 };
+            struct dep_guard_headers read;
+
+            dep_guard_headers_read(&request, &read);
+            DEP_CHECK(t, dep_is_ok(dep_guard_headers_once(&read)) == !is_refused[pair]);
+        }
+    }
+}
+
 DEP_TEST(metadata_urls)
 {
     static const struct {
@@ -148,10 +184,8 @@ DEP_TEST(metadata_documents)
 int main(void)
 {
     static const struct dep_test_row rows[] = {
-        DEP_ROW(paths),
-        DEP_ROW(in_process_reads_no_header),
-        DEP_ROW(metadata_urls),
-        DEP_ROW(metadata_documents),
+        DEP_ROW(paths),         DEP_ROW(in_process_reads_no_header), DEP_ROW(each_adapter_reads_its_own_headers_alone),
+        DEP_ROW(metadata_urls), DEP_ROW(metadata_documents),
     };
 
     return dep_test_main(rows, DEP_COUNT(rows));

@@ -6,6 +6,12 @@
 #include "guard/metadata.h"
 #include "sidecar/clock.h"
 
+/* Envoy puts this before the path of the original request. */
+static const struct dep_str ext_authz = DEP_STR_INIT("/authz/ext-authz");
+/* And takes these out of the request that goes upstream (G9). */
+static const struct dep_header remove_credentials = { DEP_STR_INIT("x-envoy-auth-headers-to-remove"),
+                                                      DEP_STR_INIT("authorization,dpop") };
+
 /* An exchange that waits for keys. */
 struct pending {
     struct dep_keys_waiter waiter; /* first */
@@ -86,6 +92,10 @@ static void guard(struct dep_sidecar *sidecar, struct dep_engine_worker *worker,
     struct dep_answer_space space;
     struct dep_net_answer answer;
 
+    if (adapter == DEP_GUARD_EXT_AUTHZ) {
+        ask.request.method = exchange->method;
+        ask.request.target = dep_str_sub(exchange->path, ext_authz.len, exchange->path.len);
+    }
     if (!dep_engine_decide(engine, worker, &ask, &decision)) {
         if (wait_for_keys(sidecar, exchange, adapter))
             return;
@@ -94,6 +104,8 @@ static void guard(struct dep_sidecar *sidecar, struct dep_engine_worker *worker,
         (void)dep_engine_decide(engine, worker, &ask, &decision);
     }
     dep_shape(&decision, &space, &answer);
+    if (decision.is_allowed && adapter == DEP_GUARD_EXT_AUTHZ)
+        space.headers[answer.headers_count++] = remove_credentials;
     if (!decision.is_allowed && adapter == DEP_GUARD_AUTH_REQUEST)
         dep_denied_put(sidecar->denied, &decision, &answer, dep_clock_ms());
     record_and_reply(sidecar, exchange, is_late, &decision, &answer,
@@ -173,7 +185,10 @@ void dep_sidecar_handle(struct dep_sidecar *sidecar, struct dep_engine_worker *w
             routes[i].handle(sidecar, worker, exchange);
             return;
         }
-    if (dep_str_eq(exchange->path, sidecar->engine.metadata_path))
+    if (dep_str_starts(exchange->path, ext_authz) && exchange->path.len > ext_authz.len &&
+        exchange->path.ptr[ext_authz.len] == '/')
+        guard(sidecar, worker, exchange, DEP_GUARD_EXT_AUTHZ, false);
+    else if (dep_str_eq(exchange->path, sidecar->engine.metadata_path))
         show_metadata(sidecar, worker, exchange);
     else
         dep_reply_plain(exchange, 404, "text/plain", DEP_STR("there is nothing here\n"));

@@ -1,6 +1,6 @@
 /* `deputy guard run`: the guard as a process beside a reverse proxy.
  *
- * Endpoints: /authz/auth-request (nginx), /authz/forward-auth (Traefik, Caddy), /authz/decision (a refusal once more,
+ * Endpoints: /authz/auth-request (nginx), /authz/forward-auth (Traefik, Caddy, HAProxy), /authz/ext-authz/… (Envoy), /authz/decision (a refusal once more,
  * for nginx), /.well-known/oauth-protected-resource[/path], /livez, /readyz. */
 #ifndef DEP_SIDECAR_SIDECAR_H
 #define DEP_SIDECAR_SIDECAR_H
