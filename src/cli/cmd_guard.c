@@ -1,10 +1,11 @@
-/* deputy guard run: flags of the command line to the sidecar's configuration. */
+/* deputy guard: flags of the command line to the sidecar's configuration; snippets. */
 #include <string.h>
 #include <sys/stat.h>
 #include <errno.h>
 
 #include "cli/nouns.h"
 #include "cli/secret.h"
+#include "cli/snippet.h"
 #include "sidecar/sidecar.h"
 
 #define LISTEN_MAX 8u
@@ -27,6 +28,15 @@ static const struct dep_flag run_flags[] = {
     { "workers", DEP_FLAG_NUMBER, "N", 0, "threads for each address; default 1", 0 },
     { "feed-silence-max-s", DEP_FLAG_NUMBER, "SECONDS", 0,
       "refuse everything after so much silence of the issuer; default 10", 0 },
+};
+
+static const struct dep_flag snippet_flags[] = {
+    { "resource", DEP_FLAG_TEXT, "URI", 0, "what is guarded, as given to guard run; default https://api.example/mcp",
+      0 },
+    { "guard", DEP_FLAG_TEXT, "ADDRESS", 0, "where the guard listens; default unix:/run/deputy/guard.sock", 0 },
+    { "upstream", DEP_FLAG_TEXT, "ADDRESS", 0, "the API itself; default 127.0.0.1:8080", 0 },
+    { "listen", DEP_FLAG_TEXT, "ADDRESS", 0, "where the proxy listens; default 127.0.0.1:8000", 0 },
+    { "lua", DEP_FLAG_TEXT, "FILE", 0, "haproxy: where its script is; default /etc/haproxy/deputy.lua", 0 },
 };
 
 /* http is for a machine's own issuer; the fetcher checks the address it really connects to. */
@@ -88,6 +98,8 @@ static int run(struct dep_cli *cli)
 
 static const struct dep_verb verbs[] = {
     { "run", NULL, 0, 0, "stand beside a reverse proxy and decide its requests", DEP_CLI_FLAGS(run_flags), run, false },
+    { "snippet", "PROXY", 1, 1, "print the configuration of nginx, caddy, haproxy or haproxy-lua",
+      DEP_CLI_FLAGS(snippet_flags), dep_snippet_run, false },
 };
 
 const struct dep_noun dep_noun_guard = { "guard", "the guard in front of an API: nginx, Traefik, Caddy ask it",

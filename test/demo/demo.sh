@@ -191,8 +191,6 @@ events { worker_connections 64; }
 http {
   access_log off;
   client_body_temp_path t1; proxy_temp_path t2; fastcgi_temp_path t3; uwsgi_temp_path t4; scgi_temp_path t5;
-  upstream deputy { server unix:$work/guard.sock; }
-  upstream app { server unix:$work/app.sock; }
   server {                                   # the API itself: it answers with what it was told
     listen unix:$work/app.sock;
     default_type text/plain;
@@ -200,54 +198,7 @@ http {
       return 200 "two meetings today\nDeputy-Subject: \$http_deputy_subject\nDeputy-Actor: \$http_deputy_actor\nDeputy-Actor-Chain: \$http_deputy_actor_chain\nDeputy-Scope: \$http_deputy_scope\nDeputy-Task: \$http_deputy_task\nAuthorization: \$http_authorization\n";
     }
   }
-  server {
-    listen 127.0.0.1:$api_port;
-    location /calendar {
-      auth_request /_deputy;
-      auth_request_set \$deputy_id \$upstream_http_deputy_decision;
-      auth_request_set \$deputy_subject \$upstream_http_deputy_subject;
-      auth_request_set \$deputy_client \$upstream_http_deputy_client;
-      auth_request_set \$deputy_actor \$upstream_http_deputy_actor;
-      auth_request_set \$deputy_chain \$upstream_http_deputy_actor_chain;
-      auth_request_set \$deputy_scope \$upstream_http_deputy_scope;
-      auth_request_set \$deputy_audience \$upstream_http_deputy_audience;
-      auth_request_set \$deputy_task \$upstream_http_deputy_task;
-      auth_request_set \$deputy_token \$upstream_http_deputy_token_id;
-      proxy_set_header Deputy-Decision \$deputy_id;
-      proxy_set_header Deputy-Subject \$deputy_subject;
-      proxy_set_header Deputy-Client \$deputy_client;
-      proxy_set_header Deputy-Actor \$deputy_actor;
-      proxy_set_header Deputy-Actor-Chain \$deputy_chain;
-      proxy_set_header Deputy-Scope \$deputy_scope;
-      proxy_set_header Deputy-Audience \$deputy_audience;
-      proxy_set_header Deputy-Task \$deputy_task;
-      proxy_set_header Deputy-Token-Id \$deputy_token;
-      proxy_set_header Authorization "";      # the caller's token never goes upstream
-      proxy_set_header DPoP "";
-      add_header Deputy-Decision \$deputy_id always;
-      error_page 401 403 500 = @deputy_deny;
-      proxy_buffering off;
-      proxy_pass http://app;
-    }
-    location @deputy_deny {                   # the refusal as the guard gave it; nothing is verified twice
-      proxy_method GET;
-      proxy_pass_request_body off;
-      proxy_set_header Content-Length "";
-      proxy_set_header Deputy-Decision \$deputy_id;
-      rewrite ^ /authz/decision break;
-      proxy_pass http://deputy;
-    }
-    location = /_deputy {
-      internal;
-      proxy_pass http://deputy/authz/auth-request;
-      proxy_pass_request_body off;
-      proxy_set_header Content-Length "";
-      proxy_set_header X-Original-Method \$request_method;
-      proxy_set_header X-Original-URL \$scheme://\$http_host\$request_uri;
-      proxy_next_upstream off;
-    }
-    location /.well-known/oauth-protected-resource { proxy_pass http://deputy; }
-  }
+  include $work/deputy.conf;
 }
 END
 }
@@ -260,6 +211,9 @@ guard_pid=$!
 pids="$guard_pid $pids"
 await "$guard_pid" curl -fsS --unix-socket guard.sock http://guard/readyz || fail 'the guard does not get ready'
 write_nginx
+set -- deputy guard snippet nginx --resource "$api" --guard "unix:$work/guard.sock" --upstream "unix:$work/app.sock" --listen "127.0.0.1:$api_port"
+show "$@"
+"$@" >deputy.conf
 show nginx -c nginx.conf
 nginx -p "$work" -c "$work/nginx.conf" >nginx.log 2>&1 &
 nginx_pid=$!

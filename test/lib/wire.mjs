@@ -12,6 +12,26 @@ function parseHead(text) {
   return { status: Number(match[1]), headers };
 }
 
+// The body of a chunked answer at the start of `bytes`, and how long it was on the wire; null when it is not complete.
+function parseChunks(bytes) {
+  const parts = [];
+  for (let at = 0; ; ) {
+    const end = bytes.indexOf('\r\n', at);
+    if (end < 0) return null;
+    const text = bytes.subarray(at, end).toString('latin1').split(';')[0].trim();
+    if (!/^[0-9a-fA-F]+$/.test(text)) throw new Error(`not a chunk size: ${JSON.stringify(text)}`);
+    const size = parseInt(text, 16);
+    if (size === 0) {
+      // Trailers up to the empty line.
+      const last = bytes.subarray(end, end + 4).equals(Buffer.from('\r\n\r\n')) ? end : bytes.indexOf('\r\n\r\n', end + 2);
+      return last < 0 ? null : { body: Buffer.concat(parts), length: last + 4 };
+    }
+    if (bytes.length < end + 2 + size + 2) return null;
+    parts.push(bytes.subarray(end + 2, end + 2 + size));
+    at = end + 2 + size + 2;
+  }
+}
+
 export class Answer {
   constructor(status, headers, body) {
     this.status = status;
@@ -88,12 +108,25 @@ export class Wire {
       const length = head.headers.find(([key]) => key === 'content-length');
       let bytes = length ? Number(length[1]) : null;
       if (one.isHead || head.status === 204 || head.status === 304) bytes = 0;
+      let body = null;
+      if (bytes === null && head.headers.some(([key, value]) => key === 'transfer-encoding' && /chunked/i.test(value))) {
+        let chunks;
+        try {
+          chunks = parseChunks(this.buffer.subarray(end + 4));
+        } catch (error) {
+          this.waiting.shift().reject(error);
+          return;
+        }
+        if (!chunks) return;
+        body = chunks.body;
+        bytes = chunks.length;
+      }
       if (bytes === null) {
         if (!isEnd) return;
         bytes = this.buffer.length - end - 4;
       }
       if (this.buffer.length < end + 4 + bytes) return;
-      const body = Buffer.from(this.buffer.subarray(end + 4, end + 4 + bytes));
+      body ??= Buffer.from(this.buffer.subarray(end + 4, end + 4 + bytes));
       this.buffer = this.buffer.subarray(end + 4 + bytes);
       this.waiting.shift();
       const closes = head.headers.some(([key, value]) => key === 'connection' && /close/i.test(value));

@@ -1,0 +1,261 @@
+/* deputy guard snippet: the configuration that the tests run, for one's own addresses.
+ *
+ * Invariants:
+ *  (1) The templates are the files of adapters/ and nothing else; the tests start the real proxies with what this prints.
+ *  (2) A value goes into a configuration only when no proxy could read it as anything but an address, a path or a URL. */
+#include "cli/snippet.h"
+
+#include <string.h>
+
+#include "base/num.h"
+#include "base/url.h"
+#include "cli/embedded.h"
+
+#define SNIPPET_MAX 32768u
+#define VALUE_MAX 512u
+
+/* "unix:/path", "host:port" or "[::1]:port" in its parts. */
+struct address {
+    bool is_unix;
+    struct dep_str path, host, port;
+};
+
+typedef void put_address(struct dep_buf *buf, const struct address *address);
+
+static void put_pair(struct dep_buf *buf, const struct address *address)
+{
+    dep_buf_put(buf, address->host);
+    dep_buf_put_char(buf, ':');
+    dep_buf_put(buf, address->port);
+}
+
+static void put_with(struct dep_buf *buf, const struct address *address, const char *prefix)
+{
+    if (!address->is_unix) {
+        put_pair(buf, address);
+        return;
+    }
+    dep_buf_put_c(buf, prefix);
+    dep_buf_put(buf, address->path);
+}
+
+static void put_nginx(struct dep_buf *buf, const struct address *address)
+{
+    put_with(buf, address, "unix:");
+}
+
+static void put_caddy(struct dep_buf *buf, const struct address *address)
+{
+    put_with(buf, address, "unix/");
+}
+
+static void put_haproxy(struct dep_buf *buf, const struct address *address)
+{
+    put_with(buf, address, "unix@");
+}
+
+static const struct proxy {
+    const char *name, *file;
+    put_address *put;  /* NULL: the file is printed as it is */
+    bool listens_unix; /* may itself listen on a Unix socket */
+} proxies[] = {
+    { "nginx", "nginx.conf", put_nginx, true },
+    { "caddy", "Caddyfile", put_caddy, false },
+    { "haproxy", "haproxy.cfg", put_haproxy, true },
+    { "haproxy-lua", "deputy.lua", NULL, false },
+};
+
+struct values {
+    const struct proxy *proxy;
+    struct address guard, upstream, listen;
+    struct dep_str resource, path, lua;
+};
+
+static bool is_plain(struct dep_str text, const char *others)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.ptr[i];
+
+        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+              dep_str_has(dep_str_c(others), c)))
+            return false;
+    }
+    return text.len > 0 && text.len <= VALUE_MAX;
+}
+
+static int bad(struct dep_cli *cli, const char *flag, const char *why)
+{
+    return dep_cli_fail(cli, DEP_EXIT_USAGE, "bad_value", "--%s: %s", flag, why);
+}
+
+static int read_address(struct dep_cli *cli, const char *flag, const char *otherwise, struct address *ret_address)
+{
+    struct dep_str text = dep_str_c(dep_cli_has(cli, flag) ? dep_cli_get(cli, flag) : otherwise);
+    struct address address = { .is_unix = dep_str_starts(text, DEP_STR("unix:")) };
+    size_t colon = text.len;
+    int64_t port;
+
+    if (address.is_unix) {
+        address.path = dep_str_sub(text, 5, text.len);
+        if (!dep_str_starts(address.path, DEP_STR("/")) || !is_plain(address.path, "/._-"))
+            return bad(cli, flag, "a socket is unix:/ABSOLUTE/PATH of letters, digits, '.', '_', '-' and '/'");
+        *ret_address = address;
+        return DEP_EXIT_OK;
+    }
+    while (colon > 0 && text.ptr[colon - 1] != ':')
+        colon--;
+    address.host = dep_str_sub(text, 0, colon == 0 ? 0 : colon - 1);
+    address.port = dep_str_sub(text, colon, text.len);
+    if (!is_plain(address.host, ".-:[]") || !dep_is_ok(dep_num_parse(address.port, 1, 65535, &port)) ||
+        (dep_str_has(address.host, ':') &&
+         (address.host.ptr[0] != '[' || address.host.ptr[address.host.len - 1] != ']')))
+        return bad(cli, flag, "an address is HOST:PORT, [IPV6]:PORT or unix:/PATH");
+    *ret_address = address;
+    return DEP_EXIT_OK;
+}
+
+/* The path becomes a part of regular expressions: only the dot has a meaning there, and is escaped. */
+static int read_resource(struct dep_cli *cli, struct values *values)
+{
+    struct dep_url url;
+
+    values->resource =
+        dep_str_c(dep_cli_has(cli, "resource") ? dep_cli_get(cli, "resource") : "https://api.example/mcp");
+    if (!is_plain(values->resource, ":/._~-[]") || !dep_is_ok(dep_url_parse(values->resource, &url)) ||
+        !(dep_str_eq_nocase(url.scheme, DEP_STR("https")) || dep_str_eq_nocase(url.scheme, DEP_STR("http"))))
+        return bad(cli, "resource",
+                   "an http(s) URL without query; its path of letters, digits, '.', '_', '~', '-' and '/'");
+    values->path = url.path;
+    if (dep_str_has(url.path, '[') || dep_str_has(url.path, ']'))
+        return bad(cli, "resource", "brackets in the path");
+    while (values->path.len > 0 && values->path.ptr[values->path.len - 1] == '/')
+        values->path.len--;
+    return DEP_EXIT_OK;
+}
+
+static void put_path(struct dep_buf *buf, struct dep_str path)
+{
+    for (size_t i = 0; i < path.len; i++) {
+        if (path.ptr[i] == '.')
+            dep_buf_put_char(buf, '\\');
+        dep_buf_put_char(buf, path.ptr[i]);
+    }
+}
+
+/* One @NAME@ of a template. */
+static void put_value(struct dep_buf *buf, const struct values *values, struct dep_str name)
+{
+    if (dep_str_eq(name, DEP_STR("GUARD")))
+        values->proxy->put(buf, &values->guard);
+    else if (dep_str_eq(name, DEP_STR("UPSTREAM")))
+        values->proxy->put(buf, &values->upstream);
+    else if (dep_str_eq(name, DEP_STR("LISTEN")))
+        values->proxy->put(buf, &values->listen);
+    else if (dep_str_eq(name, DEP_STR("LISTEN_HOST")))
+        dep_buf_put(buf, values->listen.host);
+    else if (dep_str_eq(name, DEP_STR("LISTEN_PORT")))
+        dep_buf_put(buf, values->listen.port);
+    else if (dep_str_eq(name, DEP_STR("RESOURCE")))
+        dep_buf_put(buf, values->resource);
+    else if (dep_str_eq(name, DEP_STR("PATH")))
+        put_path(buf, values->path);
+    else if (dep_str_eq(name, DEP_STR("LUA")))
+        dep_buf_put(buf, values->lua);
+    else
+        DEP_ASSERT(false);
+}
+
+static struct dep_str template_of(const struct proxy *proxy)
+{
+    const struct dep_embedded *one = dep_embedded;
+
+    while (one->name != NULL && strcmp(one->name, proxy->file) != 0)
+        one++;
+    DEP_ASSERT(one->name != NULL);
+    return dep_str_c(one->text);
+}
+
+/* The length of the name at the start of "NAME@…"; 0 when that is none: '@' has other uses in these files. */
+static size_t name_len(struct dep_str text)
+{
+    size_t len = 0;
+
+    while (len < text.len && ((text.ptr[len] >= 'A' && text.ptr[len] <= 'Z') || text.ptr[len] == '_'))
+        len++;
+    return len < text.len && text.ptr[len] == '@' ? len : 0;
+}
+
+static void fill(struct dep_buf *buf, struct dep_str text, const struct values *values)
+{
+    size_t at;
+
+    while (values->proxy->put != NULL && (at = dep_str_find(text, '@')) < text.len) {
+        struct dep_str rest = dep_str_sub(text, at + 1, text.len);
+        size_t len = name_len(rest);
+
+        dep_buf_put(buf, dep_str_sub(text, 0, len > 0 ? at : at + 1));
+        if (len > 0) {
+            put_value(buf, values, dep_str_sub(rest, 0, len));
+            rest = dep_str_sub(rest, len + 1, rest.len);
+        }
+        text = rest;
+    }
+    dep_buf_put(buf, text);
+}
+
+static int find_proxy(struct dep_cli *cli, const struct proxy **ret_proxy)
+{
+    const char *names[DEP_CLI_COUNT(proxies)];
+    const char *nearest;
+
+    for (size_t i = 0; i < DEP_CLI_COUNT(proxies); i++) {
+        names[i] = proxies[i].name;
+        if (strcmp(cli->args[0], proxies[i].name) == 0) {
+            *ret_proxy = &proxies[i];
+            return DEP_EXIT_OK;
+        }
+    }
+    nearest = dep_cli_nearest(cli->args[0], names, DEP_CLI_COUNT(proxies));
+    dep_cli_fail(cli, DEP_EXIT_USAGE, "bad_arguments", "there is no snippet for '%s'", cli->args[0]);
+    if (nearest != NULL)
+        dep_cli_suggest(cli, "did you mean deputy guard snippet %s?", nearest);
+    for (size_t i = 0; i < DEP_CLI_COUNT(proxies) && nearest == NULL; i++)
+        dep_cli_suggest(cli, "deputy guard snippet %s", names[i]);
+    return DEP_EXIT_USAGE;
+}
+
+static int read_values(struct dep_cli *cli, struct values *values)
+{
+    int code = find_proxy(cli, &values->proxy);
+
+    if (code == DEP_EXIT_OK)
+        code = read_resource(cli, values);
+    if (code == DEP_EXIT_OK)
+        code = read_address(cli, "guard", "unix:/run/deputy/guard.sock", &values->guard);
+    if (code == DEP_EXIT_OK)
+        code = read_address(cli, "upstream", "127.0.0.1:8080", &values->upstream);
+    if (code == DEP_EXIT_OK)
+        code = read_address(cli, "listen", "127.0.0.1:8000", &values->listen);
+    if (code == DEP_EXIT_OK && values->listen.is_unix && !values->proxy->listens_unix)
+        code = bad(cli, "listen", "HOST:PORT for this proxy");
+    values->lua = dep_str_c(dep_cli_has(cli, "lua") ? dep_cli_get(cli, "lua") : "/etc/haproxy/deputy.lua");
+    if (code == DEP_EXIT_OK && !is_plain(values->lua, "/._-"))
+        code = bad(cli, "lua", "a path of letters, digits, '.', '_', '-' and '/'");
+    return code;
+}
+
+int dep_snippet_run(struct dep_cli *cli)
+{
+    struct values values = { 0 };
+    struct dep_buf buf;
+    int code = read_values(cli, &values);
+
+    if (code != DEP_EXIT_OK)
+        return code;
+    dep_buf_init_arena(&buf, &cli->arena, SNIPPET_MAX);
+    fill(&buf, template_of(values.proxy), &values);
+    if (buf.has_failed)
+        return dep_cli_fail_res(cli, DEP_EXIT_GENERAL, DEP_FAIL(BUF_FULL), "the snippet");
+    fwrite(dep_buf_str(&buf).ptr, 1, buf.len, cli->out);
+    return DEP_EXIT_OK;
+}

@@ -1,0 +1,266 @@
+// The ways to the guard: asked directly as a proxy asks it, and through real proxies that run what `deputy guard snippet` prints.
+//
+// A way has a name, start(), send(request) -> Answer, take() -> what reached the API since the last take, stop().
+import { execFileSync } from 'node:child_process';
+import fs from 'node:fs';
+import http from 'node:http';
+import os from 'node:os';
+import path from 'node:path';
+import { Process, program, root } from '../lib/daemon.mjs';
+import { Wire, freePort } from '../lib/wire.mjs';
+import { RS1 } from '../lib/world.mjs';
+
+export const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+export async function until(probe, what, limit_ms = 15000) {
+  const end = Date.now() + limit_ms;
+  for (;;) {
+    const got = await probe();
+    if (got) return got;
+    if (Date.now() > end) throw new Error(`not in time: ${what}`);
+    await wait(10);
+  }
+}
+
+export function grouped(rawHeaders) {
+  const headers = {};
+  for (let i = 0; i < rawHeaders.length; i += 2) (headers[rawHeaders[i].toLowerCase()] ??= []).push(rawHeaders[i + 1]);
+  return headers;
+}
+
+// The guard's own process, on a Unix socket and a port.
+export class Guard {
+  static async start(world, { env = {}, args = [], isReady = true } = {}) {
+    const guard = new Guard();
+    Object.assign(guard, { world, env, args, folder: fs.mkdtempSync(path.join(os.tmpdir(), 'deputy-test-')), port: await freePort() });
+    guard.socket = path.join(guard.folder, 'guard.sock');
+    await guard.up(isReady);
+    return guard;
+  }
+
+  async up(isReady = true) {
+    const args = ['guard', 'run', '--resource', RS1, '--issuer', this.world.issuer, '--client', this.world.R1.id, '--secret', 'env:GUARD_SECRET',
+      '--listen', `unix:${this.socket}`, '--listen', `127.0.0.1:${this.port}`, '--audit', path.join(this.folder, 'audit'), '--scope', 'read',
+      '--scopes-offered', 'read write', ...this.args];
+    this.process = new Process(program('deputy'), args, { cwd: this.folder, env: { GUARD_SECRET: this.world.R1.secret, ...this.env } });
+    await this.process.until(/listens on.*port/, { stream: 'stderr' });
+    this.wire = new Wire({ socketPath: this.socket });
+    if (isReady) await until(async () => (await this.wire.request({ path: '/readyz' })).status === 200, 'the guard is ready');
+  }
+
+  async down(signal = 'SIGTERM') {
+    this.wire.close();
+    const exit = this.process.exit ?? (await this.process.kill(signal));
+    if (/Sanitizer|runtime error:/.test(this.process.stderr)) throw new Error(`the guard: ${this.process.stderr}`);
+    return exit;
+  }
+
+  async stop() {
+    await this.down();
+    fs.rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+// The API behind the proxies: it notes what it is told. /api/stream sends a second event once the test lets it.
+export class Api {
+  static async start() {
+    const api = new Api();
+    api.seen = [];
+    api.streams = [];
+    api.server = http.createServer((request, response) => api.answer(request, response).catch((error) => response.destroy(error)));
+    await api.listen(0);
+    return api;
+  }
+
+  async listen(port) {
+    await new Promise((resolve, reject) => this.server.listen(port, '127.0.0.1', resolve).on('error', reject));
+    this.port = this.server.address().port;
+  }
+
+  async answer(request, response) {
+    const chunks = [];
+    for await (const chunk of request) chunks.push(chunk);
+    const body = Buffer.concat(chunks).toString();
+    this.seen.push({ method: request.method, path: request.url, headers: grouped(request.rawHeaders), body, isWhole: true });
+    if (request.url.startsWith('/api/stream')) {
+      response.writeHead(200, { 'Content-Type': 'text/event-stream' });
+      response.write('data: first\n\n');
+      this.streams.push(() => response.end('data: last\n\n'));
+      return;
+    }
+    const text = JSON.stringify({ method: request.method, path: request.url, body });
+    response.writeHead(200, { 'Content-Type': 'application/json', 'Content-Length': text.length }).end(text);
+  }
+
+  take() {
+    return this.seen.splice(0);
+  }
+
+  close() {
+    this.server.closeAllConnections();
+    return new Promise((resolve) => this.server.close(resolve));
+  }
+}
+
+const OWN = /^(x-original-|x-forwarded-|connection$|deputy[-_])/i;
+
+// The guard's endpoint for one kind of proxy, asked as that proxy asks it.
+export class Direct {
+  constructor(name, question) {
+    Object.assign(this, { name, question, isDirect: true });
+  }
+
+  start({ guard }) {
+    this.guard = guard;
+    this.seen = [];
+  }
+
+  async send(request) {
+    const { headers, ...target } = this.question(request);
+    const passed = request.headers.filter(([key]) => !OWN.test(key) && !/^content-/i.test(key));
+    const wire = new Wire({ socketPath: this.guard.socket });
+    try {
+      const answer = await wire.request({ ...target, host: request.host ?? 'rs1.example', headers: [...passed, ...headers] });
+      if (answer.status === 200) {
+        const told = answer.list.filter(([key]) => key.startsWith('deputy-'));
+        this.seen.push({ headers: grouped(told.flat()), isWhole: false });
+      }
+      return answer;
+    } finally {
+      wire.close();
+    }
+  }
+
+  take() {
+    return this.seen.splice(0);
+  }
+
+  stop() {}
+}
+
+export const authRequest = () => new Direct('auth-request', ({ method, path: target }) => ({
+  path: '/authz/auth-request', headers: [['X-Original-Method', method], ['X-Original-URL', `https://rs1.example${target}`]],
+}));
+
+export const extAuthz = () => new Direct("ext-authz", ({ method, path: target, body }) => ({ method, path: `/authz/ext-authz${target}`, headers: [["Content-Length", "0"]] }));
+
+export const forwardAuth = () => new Direct('forward-auth', ({ method, path: target, host }) => ({
+  path: '/authz/forward-auth',
+  headers: [['X-Forwarded-Method', method], ['X-Forwarded-Uri', target], ['X-Forwarded-Host', host ?? 'rs1.example'], ['X-Forwarded-Proto', 'https'], ['X-Forwarded-For', '127.0.0.1']],
+}));
+
+function find(name) {
+  return ['/usr/sbin', '/usr/bin', '/sbin', '/usr/local/bin'].map((folder) => path.join(folder, name)).find((file) => fs.existsSync(file));
+}
+
+export function snippet(...args) {
+  return execFileSync(program('deputy'), ['guard', 'snippet', ...args], { encoding: 'utf8' });
+}
+
+// The bytes of a request of the table.
+export function bytesOf({ method, path: target, host, headers, body, isChunked }) {
+  const lines = [`${method} ${target} HTTP/1.1`, `Host: ${host ?? 'rs1.example'}`, ...headers.map(([name, value]) => `${name}: ${value}`)];
+  let payload = body ?? '';
+  if (isChunked) {
+    lines.push('Transfer-Encoding: chunked');
+    const half = Math.ceil(body.length / 2);
+    payload = [body.slice(0, half), body.slice(half), ''].map((part) => `${part.length.toString(16)}\r\n${part}\r\n`).join('');
+  } else if (body !== null) lines.push(`Content-Length: ${Buffer.byteLength(body)}`);
+  return Buffer.from(`${lines.join('\r\n')}\r\n\r\n${payload}`, 'latin1');
+}
+
+// A real proxy in front of the API.
+class Proxy {
+  // configure(way): writes the configuration, gives the arguments of the program.
+  constructor(name, { command, configure, env = {}, differences = {} }) {
+    Object.assign(this, { name, command, configure, env, differences, isDirect: false });
+  }
+
+  get file() {
+    return find(this.command);
+  }
+
+  async start({ guard, api }) {
+    this.guard = guard;
+    this.api = api;
+    this.folder = fs.mkdtempSync(path.join(os.tmpdir(), 'deputy-test-'));
+    this.port = await freePort();
+    await this.up();
+  }
+
+  get snippetArgs() {
+    return ['--resource', RS1, '--guard', `unix:${this.guard.socket}`, '--upstream', `127.0.0.1:${this.api.port}`, '--listen', `127.0.0.1:${this.port}`];
+  }
+
+  async up() {
+    const env = { HOME: this.folder, XDG_DATA_HOME: this.folder, XDG_CONFIG_HOME: this.folder, ...this.env };
+    this.process = new Process(this.file, this.configure(this), { cwd: this.folder, env });
+    await until(() => {
+      if (this.process.exit) throw new Error(`${this.name} ended: ${this.process.stderr}`);
+      return fetch(`http://127.0.0.1:${this.port}/`).then(() => true, () => false);
+    }, `${this.name} answers`);
+  }
+
+  wire() {
+    return new Wire({ port: this.port });
+  }
+
+  async send(request) {
+    const wire = this.wire();
+    try {
+      return await wire.raw(bytesOf(request), { isHead: request.method === 'HEAD' });
+    } finally {
+      wire.close();
+    }
+  }
+
+  take() {
+    return this.api.take();
+  }
+
+  async stop() {
+    if (!this.process.exit) await this.process.kill('SIGKILL');
+    fs.rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+export const nginx = () => new Proxy('nginx', {
+  command: 'nginx',
+  // nginx itself answers what has two Authorization lines.
+  differences: {
+    'A58 G4 two Authorization lines': { status: 400, isForeign: true },
+    'A58 G4 Bearer and Basic': { status: 400, isForeign: true },
+  },
+  configure: ({ folder, snippetArgs }) => {
+    fs.writeFileSync(path.join(folder, 'deputy.conf'), snippet('nginx', ...snippetArgs));
+    fs.writeFileSync(path.join(folder, 'nginx.conf'), `daemon off; master_process off; pid ${folder}/nginx.pid; error_log ${folder}/error.log;
+events { worker_connections 256; }
+http {
+  access_log off;
+  ${['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((name) => `${name}_temp_path ${folder}/${name};`).join(' ')}
+  include ${folder}/deputy.conf;
+}
+`);
+    return ['-c', path.join(folder, 'nginx.conf'), '-p', folder, '-e', path.join(folder, 'error.log')];
+  },
+});
+
+export const caddy = () => new Proxy('caddy', {
+  command: 'caddy',
+  configure: ({ folder, snippetArgs }) => {
+    fs.writeFileSync(path.join(folder, 'Caddyfile'), `{\n\tadmin off\n}\n${snippet('caddy', ...snippetArgs)}`);
+    return ['run', '--adapter', 'caddyfile', '--config', path.join(folder, 'Caddyfile')];
+  },
+});
+
+export const haproxy = (script = null) => new Proxy('haproxy', {
+  command: 'haproxy',
+  configure: ({ folder, snippetArgs }) => {
+    const lua = path.join(folder, 'deputy.lua');
+    fs.writeFileSync(lua, script ?? snippet('haproxy-lua'));
+    fs.writeFileSync(path.join(folder, 'haproxy.cfg'), snippet('haproxy', '--lua', lua, ...snippetArgs));
+    return ['-db', '-f', path.join(folder, 'haproxy.cfg')];
+  },
+});
+
+export { root };
