@@ -233,6 +233,9 @@ static struct dep_res run_route(struct dep_admin *a)
     if (a->changes == NULL || a->out.has_failed)
         return DEP_FAIL(ARENA_FULL);
     dep_json_begin(&a->writer, &a->out);
+    DEP_TRY(dep_admin_once_begin(a));
+    if (a->is_replay)
+        return DEP_OK;
     DEP_TRY(run(a));
     return a->out.has_failed ? DEP_FAIL(BUF_FULL) : DEP_OK;
 }
@@ -276,7 +279,8 @@ static void reply_now(struct dep_admin *a, const struct dep_wire_answer *answer)
 /* Hands the answer to the writer, with the record and the changes that it stands on. */
 static void reply_recorded(struct dep_admin *a, const struct dep_wire_answer *answer, struct dep_str line)
 {
-    size_t bytes = line.len + answer->body.len + a->decision_id.len;
+    struct dep_str kept = dep_admin_once_seal(a, answer);
+    size_t bytes = line.len + answer->body.len + a->decision_id.len + kept.len;
     struct dep_wire_answer refusal;
     struct dep_job *job;
     struct dep_res res;
@@ -295,11 +299,14 @@ static void reply_recorded(struct dep_admin *a, const struct dep_wire_answer *an
                 (struct dep_header){ answer->headers[i].name, dep_job_text(job, answer->headers[i].value) };
         job->body = dep_job_text(job, answer->body);
         job->id = dep_job_text(job, a->decision_id);
+        job->once = a->once;
+        job->once.answer = dep_job_text(job, kept);
         dep_net_defer(a->exchange);
         if (dep_is_ok(dep_writer_push(a->server->writer, job)))
             return;
         dep_job_free(job);
     }
+    dep_admin_once_abandon(a);
     res = dep_wire_problem(a->arena, DEP_ERR_OVERLOADED, DEP_STR_ABSENT, a->decision_id, &refusal);
     DEP_ASSERT(dep_is_ok(res));
     reply_now(a, &refusal);
@@ -322,6 +329,7 @@ static void finish(struct dep_admin *a, struct dep_res res)
 
         a->changes_count = 0;
         a->event = NULL;
+        dep_admin_once_abandon(a);
         if (!dep_is_ok(wire)) {
             dep_arena_reset(a->arena);
             wire = dep_wire_problem(a->arena, res.err, DEP_STR_ABSENT, DEP_STR_ABSENT, &answer);
@@ -330,6 +338,7 @@ static void finish(struct dep_admin *a, struct dep_res res)
             return;
         }
     }
+    dep_admin_once_headers(a, &answer);
     line = is_read ? DEP_STR_ABSENT : record_line(a, dep_is_ok(res), res.err);
     if (dep_str_is_absent(line))
         reply_now(a, &answer);

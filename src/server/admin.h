@@ -2,6 +2,7 @@
 #ifndef DEP_SERVER_ADMIN_H
 #define DEP_SERVER_ADMIN_H
 
+#include "proto/idempotency_answer.h"
 #include "proto/wire.h"
 #include "server/server.h"
 
@@ -21,6 +22,9 @@ struct dep_admin {
     int64_t now;
     struct dep_str decision_id;
     char principal[40];
+    struct dep_idempotency_names names; /* of a request with a key */
+    struct dep_job_once once;           /* while the ledger waits for the end of this request */
+    bool has_key, is_replay;
 
     int status;
     struct dep_buf out;            /* the answer's body */
@@ -37,6 +41,16 @@ struct dep_admin {
 };
 
 typedef struct dep_res dep_admin_route(struct dep_admin *a);
+
+/* admin_once.c: writes with an Idempotency-Key. Before the route runs: a write that ran before has its answer in status and out now
+ * (is_replay); one that may not run is refused. */
+DEP_MUST struct dep_res dep_admin_once_begin(struct dep_admin *a);
+/* The write will not run, or has changed nothing. */
+void dep_admin_once_abandon(struct dep_admin *a);
+/* Room for the answer as it is to be kept, before the job is made; absent: it has none or is too large. */
+struct dep_str dep_admin_once_seal(struct dep_admin *a, const struct dep_wire_answer *answer);
+/* What every answer to a request with a key says. */
+void dep_admin_once_headers(struct dep_admin *a, struct dep_wire_answer *answer);
 
 /* A change of the record with this body, by its present version, or a new one. */
 void dep_admin_change(struct dep_admin *a, enum dep_change_op op, enum dep_record_kind kind, struct dep_str id,

@@ -172,6 +172,15 @@ static struct dep_res open_log(struct dep_server *server, const struct dep_confi
     return res;
 }
 
+static struct dep_res open_ledger(struct dep_server *server, const struct dep_config *config)
+{
+    const struct dep_ledger_limits limits = dep_ledger_limits_default();
+    char path[1200];
+
+    (void)snprintf(path, sizeof(path), "%s/ledger.db", config->data_dir);
+    return dep_ledger_sqlite_new(path, &limits, &server->ledger);
+}
+
 static struct dep_res open_state(struct dep_server *server, const struct dep_config *config, struct dep_arena *arena,
                                  char message[DEP_CONFIG_MESSAGE_MAX])
 {
@@ -193,6 +202,7 @@ static struct dep_res open_state(struct dep_server *server, const struct dep_con
     if (server->writer_crypto == NULL || server->replay == NULL || server->limiter == NULL || server->feed == NULL)
         return DEP_FAIL(ARENA_FULL);
     DEP_TRY(dep_store_sqlite_new(path, &server->store));
+    DEP_TRY(open_ledger(server, config));
     DEP_TRY(open_log(server, config, arena, message));
     server->fence = dep_audit_last_time(server->log);
     DEP_TRY(dep_server_load(server, message));
@@ -322,6 +332,7 @@ void dep_server_stop(struct dep_server *server)
     dep_writer_stop(server->writer);
     if (server->log != NULL)
         dep_audit_close(server->log);
+    dep_ledger_free(server->ledger);
     if (server->store != NULL)
         dep_store_free(server->store);
     dep_issuers_free(server->issuers);

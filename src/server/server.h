@@ -48,6 +48,8 @@ struct dep_server {
     struct dep_issuers *issuers;
     struct dep_crypto *writer_crypto;
     struct dep_store *store;
+    struct dep_ledger *ledger; /* of the admin API's writes */
+    int64_t ledger_swept;      /* the writer's: when old entries were last taken out */
     struct dep_audit_log *log;
     struct dep_private_key *log_key;
     struct dep_replay *replay;

@@ -192,10 +192,25 @@ void dep_server_publish(void *context, const struct dep_change *changes, size_t 
     tell_feed(server, changes, count);
 }
 
+#define LEDGER_SWEEP_S 60
+#define LEDGER_SWEEP_MAX 256
+
+/* Answers do not stay longer than is published, also when nobody writes. */
+static void sweep_ledger(struct dep_server *server)
+{
+    int count;
+
+    if (dep_server_now() < server->ledger_swept + LEDGER_SWEEP_S)
+        return;
+    server->ledger_swept = dep_server_now();
+    (void)dep_is_ok(dep_ledger_expire(server->ledger, server->ledger_swept, LEDGER_SWEEP_MAX, &count));
+}
+
 void dep_server_tick(void *context)
 {
     struct dep_server *server = context;
 
+    sweep_ledger(server);
     if (dep_server_now() >= dep_snapshot_due(server->snapshot)) {
         struct dep_snapshot *next = dep_snapshot_copy(server->snapshot, dep_server_now());
 

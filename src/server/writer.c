@@ -132,6 +132,24 @@ static void commit_changes(struct dep_writer *writer, struct dep_job *batch)
     }
 }
 
+/* When the ledger cannot be told, its entry stays begun: later requests hear that the outcome is not known. */
+static void end_once(const struct dep_job *job, struct dep_res recorded)
+{
+    const struct dep_job_once *once = &job->once;
+    struct dep_res res;
+
+    if (once->ledger == NULL)
+        return;
+    if (!dep_is_ok(job->res))
+        res = dep_ledger_abandon(once->ledger, once->scope, once->ticket);
+    else if (!dep_is_ok(recorded))
+        res = dep_ledger_lose(once->ledger, once->scope, once->ticket);
+    else
+        res = dep_ledger_complete(once->ledger, once->scope, once->ticket, job->status, once->answer);
+    if (!dep_is_ok(res))
+        (void)dep_is_ok(dep_ledger_lose(once->ledger, once->scope, once->ticket));
+}
+
 static void commit(struct dep_writer *writer, struct dep_job *batch)
 {
     struct dep_res res = DEP_OK;
@@ -153,6 +171,7 @@ static void commit(struct dep_writer *writer, struct dep_job *batch)
         struct dep_job *job = batch;
 
         batch = job->next;
+        end_once(job, res);
         if (!dep_is_ok(job->res))
             answer_failure(job, job->res.err);
         else if (!dep_is_ok(res))

@@ -10,7 +10,17 @@
 
 #include "audit/log.h"
 #include "net/server.h"
+#include "store/ledger.h"
 #include "store/store.h"
+
+/* A write that happens once: what the ledger is told when it has ended. Changes that stand and their record: complete; changes that
+ * did not stand: abandon; changes without a record, which were answered with 503: lose. */
+struct dep_job_once {
+    struct dep_ledger *ledger; /* NULL: an ordinary job */
+    unsigned char scope[DEP_IDEMPOTENCY_NAME_LEN];
+    int64_t ticket;
+    struct dep_str answer; /* sealed; absent: not to be kept */
+};
 
 /* Work for the writer, in one block of memory with all it points to: made by dep_job_new(), taken by dep_writer_push(). */
 struct dep_job {
@@ -23,6 +33,7 @@ struct dep_job {
     struct dep_header headers[8];
     size_t headers_count;
     struct dep_str body;
+    struct dep_job_once once;
     struct dep_str id;  /* the decision's */
     bool is_problem;    /* failures are answered as problem details, not as OAuth errors */
     struct dep_res res; /* of its own changes */

@@ -11,7 +11,8 @@
 #define WAITING_MAX 8
 
 struct place {
-    struct dep_store *store; /* faulty, over memory */
+    struct dep_ledger *ledger; /* of jobs whose path begins with /once */
+    struct dep_store *store;   /* faulty, over memory */
     struct dep_audit_log *log;
     struct dep_private_key *key;
     struct dep_crypto *crypto;
@@ -42,6 +43,30 @@ static void publish(void *context, const struct dep_change *changes, size_t coun
     (void)pthread_mutex_unlock(&place->mutex);
 }
 
+/* The scope is the path. */
+static struct dep_idempotency_names names_of(struct dep_str path)
+{
+    struct dep_idempotency_names names;
+
+    memset(&names, 0, sizeof(names));
+    memcpy(names.scope, path.ptr, path.len < sizeof(names.scope) ? path.len : sizeof(names.scope));
+    return names;
+}
+
+static struct dep_idempotency_entry begin(struct place *place, struct dep_str path)
+{
+    struct dep_idempotency_names names = names_of(path);
+    _Alignas(16) unsigned char memory[256];
+    struct dep_idempotency_entry entry;
+    struct dep_arena arena;
+    struct dep_res res;
+
+    dep_arena_init(&arena, memory, sizeof(memory));
+    res = dep_ledger_begin(place->ledger, &names, 1700000000, &arena, &entry);
+    DEP_ASSERT(dep_is_ok(res));
+    return entry;
+}
+
 /* The path is the id of a record that is added; the query, when there is one, makes it a job of the admin API. */
 static void handle(void *context, struct dep_net_exchange *exchange)
 {
@@ -63,6 +88,14 @@ static void handle(void *context, struct dep_net_exchange *exchange)
     job->status = 201;
     job->body = dep_job_text(job, DEP_STR("done"));
     job->id = dep_job_text(job, DEP_STR("01J0"));
+    if (dep_str_starts(exchange->path, DEP_STR("/once"))) {
+        struct dep_idempotency_names names = names_of(exchange->path);
+
+        job->once.ledger = place->ledger;
+        job->once.ticket = begin(place, exchange->path).ticket;
+        job->once.answer = DEP_STR("kept");
+        memcpy(job->once.scope, names.scope, sizeof(job->once.scope));
+    }
     dep_net_defer(exchange);
     (void)pthread_mutex_lock(&place->mutex);
     res = dep_writer_push(place->writer, job);
@@ -86,6 +119,10 @@ static void place_open(struct place *place)
     (void)pthread_cond_init(&place->changed, NULL);
     place->crypto = dep_crypto_new();
     DEP_ASSERT(dep_is_ok(dep_private_key_new(DEP_ALG_ED25519, &place->key)));
+    const struct dep_ledger_limits limits = dep_ledger_limits_default();
+
+    DEP_ASSERT(dep_is_ok(dep_ledger_memory_new(&limits, &place->ledger)));
+    DEP_ASSERT(dep_is_ok(dep_ledger_faulty_new(place->ledger, &place->ledger)));
     DEP_ASSERT(dep_is_ok(dep_store_memory_new(&place->store)));
     DEP_ASSERT(dep_is_ok(dep_store_faulty_new(place->store, &place->store)));
 
@@ -136,6 +173,7 @@ static void place_close(struct place *place)
     dep_net_server_stop(place->server, 5000);
     dep_writer_stop(place->writer);
     dep_audit_close(place->log);
+    dep_ledger_free(place->ledger);
     dep_store_free(place->store);
     dep_private_key_free(place->key);
     dep_crypto_free(place->crypto);
@@ -220,6 +258,35 @@ DEP_TEST(a_log_that_fails_answers_503)
     place_close(&place);
 }
 
+/* Kept when it stands, forgotten when it does not, lost when it stands and nobody was told. */
+DEP_TEST(the_ledger_is_told_how_a_write_ended)
+{
+    struct rlimit whole, none;
+    struct place place;
+    char text[4096];
+
+    place_open(&place);
+    DEP_CHECK(t, add(&place, "/once", text) == 201);
+    DEP_CHECK(t, begin(&place, DEP_STR("/once")).state == DEP_IDEMPOTENCY_DONE);
+    dep_store_faulty_arm(place.store, 1, false);
+    DEP_CHECK(t, add(&place, "/once-failed", text) == 503);
+    DEP_CHECK(t, begin(&place, DEP_STR("/once-failed")).state == DEP_IDEMPOTENCY_NEW);
+
+    DEP_ASSERT(signal(SIGXFSZ, SIG_IGN) != SIG_ERR && getrlimit(RLIMIT_FSIZE, &whole) == 0);
+    none = whole;
+    none.rlim_cur = 0;
+    DEP_ASSERT(setrlimit(RLIMIT_FSIZE, &none) == 0);
+    DEP_CHECK(t, add(&place, "/once-unrecorded", text) == 503);
+    DEP_ASSERT(setrlimit(RLIMIT_FSIZE, &whole) == 0);
+    DEP_CHECK(t, begin(&place, DEP_STR("/once-unrecorded")).state == DEP_IDEMPOTENCY_LOST);
+
+    /* the ledger's own trouble: begin works, complete fails, lose works */
+    dep_ledger_faulty_arm(place.ledger, 2, false, false);
+    DEP_CHECK(t, add(&place, "/once-untold", text) == 201);
+    DEP_CHECK(t, begin(&place, DEP_STR("/once-untold")).state == DEP_IDEMPOTENCY_LOST);
+    place_close(&place);
+}
+
 /* What gathers while the writer is busy is one commit; what does not fit is refused and stays its owner's. */
 DEP_TEST(gathers_up_to_its_bound)
 {
@@ -283,11 +350,9 @@ DEP_TEST(stopping_drains)
 int main(void)
 {
     static const struct dep_test_row rows[] = {
-        DEP_ROW(records_and_answers),
-        DEP_ROW(a_store_that_fails_answers_503),
-        DEP_ROW(a_log_that_fails_answers_503),
-        DEP_ROW(gathers_up_to_its_bound),
-        DEP_ROW(stopping_drains),
+        DEP_ROW(records_and_answers),          DEP_ROW(a_store_that_fails_answers_503),
+        DEP_ROW(a_log_that_fails_answers_503), DEP_ROW(the_ledger_is_told_how_a_write_ended),
+        DEP_ROW(gathers_up_to_its_bound),      DEP_ROW(stopping_drains),
     };
 
     return dep_test_main(rows, DEP_COUNT(rows));

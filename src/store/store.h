@@ -17,7 +17,7 @@ enum dep_record_kind {
     DEP_RECORD_REVOCATION,
     DEP_RECORD_REPLAY,      /* id = hex of the replay key; only what must survive a restart */
     DEP_RECORD_META,        /* server secrets and marks, e.g. the nonce key */
-    DEP_RECORD_IDEMPOTENCY, /* answers of the admin API by Idempotency-Key */
+    DEP_RECORD_IDEMPOTENCY, /* not used: the ledger has a file of its own. The numbers stand in the file, so it stays */
     DEP_RECORD_INSTRUCTION, /* human instructions by their SHA-256, so that they can be erased without touching the log */
     DEP_RECORD_ISSUER,      /* foreign issuers that are trusted for something */
     DEP_RECORD_KINDS
