@@ -6,6 +6,7 @@
 #include "metadata.h"
 #include "variables.h"
 #include "worker.h"
+#include "zone.h"
 
 #define ANYWHERE (NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF)
 #define OF_RESOURCE(member) offsetof(struct dep_nginx_location, resource.member)
@@ -36,6 +37,8 @@ static ngx_command_t commands[] = {
     DIRECTIVE("deputy_skew", ANYWHERE | NGX_CONF_TAKE1, ngx_conf_set_sec_slot, OF_RESOURCE(skew)),
     DIRECTIVE("deputy_feed_silence", ANYWHERE | NGX_CONF_TAKE1, ngx_conf_set_sec_slot, OF_RESOURCE(feed_silence)),
     DIRECTIVE("deputy_keys_throttle", ANYWHERE | NGX_CONF_TAKE1, ngx_conf_set_sec_slot, OF_RESOURCE(keys_throttle)),
+    { ngx_string("deputy_zone"), NGX_HTTP_MAIN_CONF | NGX_CONF_TAKE1, dep_nginx_set_zone, NGX_HTTP_MAIN_CONF_OFFSET, 0,
+      NULL },
     ngx_null_command,
 };
 
@@ -56,7 +59,9 @@ static ngx_int_t add_handlers(ngx_conf_t *cf)
 {
     if (add_handler(cf, NGX_HTTP_SERVER_REWRITE_PHASE, dep_nginx_metadata) != NGX_OK)
         return NGX_ERROR;
-    return add_handler(cf, NGX_HTTP_PRECONTENT_PHASE, dep_nginx_access);
+    if (add_handler(cf, NGX_HTTP_PRECONTENT_PHASE, dep_nginx_access) != NGX_OK)
+        return NGX_ERROR;
+    return dep_nginx_zone_add(cf);
 }
 
 static ngx_http_module_t context = {

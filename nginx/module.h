@@ -51,6 +51,9 @@ struct dep_nginx_server {
 struct dep_nginx_main {
     struct dep_nginx_guard *guards;
     struct dep_nginx_location *locations; /* those with a guard */
+    ngx_str_t zone_name;
+    size_t zone_size; /* 0: not said */
+    struct dep_nginx_shared *shared;
 };
 
 #endif

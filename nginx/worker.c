@@ -1,52 +1,39 @@
 /* Starting the engines after the fork, and stopping them before the exit. */
 #include "worker.h"
 
-#include <fcntl.h>
 #include <signal.h>
-#include <sys/file.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "access.h"
+#include "sidecar/clock.h"
+#include "slot.h"
 #include "wake.h"
+#include "zone.h"
 
-#define SLOTS_MAX 1024u
-
-/* A log has one writer. While workers of an older configuration drain, theirs are taken: each worker takes the first log
- * that nobody has. */
-static bool take_slot(struct dep_nginx_guard *guard)
+/* A clock that was set back over a restart must not reopen the past (attack case B37): whichever worker wrote last, all
+ * of them know it from the logs. */
+static void raise_fence(struct dep_nginx_guard *guard)
 {
-    for (unsigned slot = 0; slot < SLOTS_MAX; slot++) {
-        (void)ngx_snprintf((u_char *)guard->directory, sizeof(guard->directory), "%V/%ud.lock%Z", &guard->audit, slot);
-        guard->slot_fd = open(guard->directory, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-        if (guard->slot_fd < 0)
-            return false;
-        if (flock(guard->slot_fd, LOCK_EX | LOCK_NB) == 0) {
-            (void)ngx_snprintf((u_char *)guard->directory, sizeof(guard->directory), "%V/%ud%Z", &guard->audit, slot);
-            return true;
-        }
-        close(guard->slot_fd);
-        guard->slot_fd = -1;
-    }
-    return false;
+    int64_t newest = dep_nginx_slot_newest(guard);
+
+    if (newest > dep_clock_unix() && newest > guard->engine.policy.dpop.fence)
+        guard->engine.policy.dpop.fence = newest;
 }
 
-static bool start_guard(ngx_cycle_t *cycle, struct dep_nginx_guard *guard)
+static bool start_guard(ngx_cycle_t *cycle, const struct dep_nginx_main *all, struct dep_nginx_guard *guard)
 {
-    if (!take_slot(guard)) {
-        ngx_log_error(NGX_LOG_EMERG, cycle->log, ngx_errno,
-                      "deputy: no audit log can be had in \"%V\"; %*s answers 503 in this worker", &guard->audit,
-                      guard->config.resource.len, guard->config.resource.ptr);
-        return false;
+    struct dep_str resource = guard->config.resource;
+
+    dep_nginx_zone_join(all, &guard->engine);
+    raise_fence(guard);
+    if (!dep_nginx_slot_take(guard)) {
+        ngx_log_error(NGX_LOG_EMERG, cycle->log, ngx_errno, "deputy: no audit log can be had in \"%V\"", &guard->audit);
+    } else if (dep_engine_start(&guard->engine) == 0 &&
+               dep_engine_worker_init(&guard->worker, guard->engine.config.tokens_max)) {
+        return true;
     }
-    if (dep_engine_start(&guard->engine) != 0 ||
-        !dep_engine_worker_init(&guard->worker, guard->engine.config.tokens_max)) {
-        ngx_log_error(NGX_LOG_EMERG, cycle->log, 0,
-                      "deputy: the guard of %*s does not start; it answers 503 in this worker",
-                      guard->config.resource.len, guard->config.resource.ptr);
-        return false;
-    }
-    return true;
+    ngx_log_error(NGX_LOG_EMERG, cycle->log, 0,
+                  "deputy: the guard of %*s does not start; it answers 503 in this worker", resource.len, resource.ptr);
+    return false;
 }
 
 static void make_policy(struct dep_nginx_location *location)
@@ -78,7 +65,7 @@ ngx_int_t dep_nginx_worker_start(ngx_cycle_t *cycle)
     sigfillset(&none);
     pthread_sigmask(SIG_SETMASK, &none, &before);
     for (struct dep_nginx_guard *guard = all->guards; guard != NULL; guard = guard->next)
-        guard->is_running = start_guard(cycle, guard);
+        guard->is_running = start_guard(cycle, all, guard);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     for (struct dep_nginx_location *location = all->locations; location != NULL; location = location->next)
         make_policy(location);
@@ -98,8 +85,7 @@ void dep_nginx_worker_stop(ngx_cycle_t *cycle)
         guard->is_prepared = false;
         dep_engine_done(&guard->engine);
         dep_engine_worker_done(&guard->worker);
-        if (guard->slot_fd >= 0)
-            close(guard->slot_fd);
+        dep_nginx_slot_give_back(guard);
     }
     dep_nginx_wake_stop();
 }

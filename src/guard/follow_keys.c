@@ -104,6 +104,7 @@ static struct dep_res read_keys(struct dep_crypto *crypto, struct dep_str text, 
     set->jwks = jwks;
     news->set = set;
     dep_sha256(crypto, text, news->digest);
+    memcpy(set->digest, news->digest, sizeof(set->digest));
     return DEP_OK;
 }
 

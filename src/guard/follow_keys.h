@@ -18,6 +18,7 @@
 struct dep_key_set {
     struct dep_shared shared;
     struct dep_jwks *jwks;
+    unsigned char digest[DEP_SHA256_LEN]; /* of the document */
 };
 
 struct dep_follow_keys {

@@ -7,6 +7,7 @@
 #include "sidecar/clock.h"
 
 #define ROUNDS_MAX 8u
+#define TAG_TEXT_MAX 8448u
 
 static const unsigned char *take_random(struct dep_engine_worker *worker)
 {
@@ -37,12 +38,57 @@ static void load_facts(struct dep_engine *engine, struct dep_engine_worker *work
         facts->revocations = ((const struct dep_guard_feed_set *)worker->feed.value)->entries;
 }
 
-static void ask_cache(struct dep_engine_worker *worker, struct dep_str token, int64_t now,
-                      struct dep_guard_facts *facts)
+/* Issuer, audience, algorithms, skew and key set: all that a verified token was verified under. */
+static void make_tag(const struct dep_engine *engine, struct dep_engine_worker *worker)
+{
+    const struct dep_token_policy *policy = &engine->policy.token;
+    const struct dep_key_set *set = (const struct dep_key_set *)worker->keys.value;
+    struct dep_buf buf;
+    char text[TAG_TEXT_MAX];
+
+    dep_buf_init(&buf, text, sizeof(text));
+    dep_buf_put(&buf, policy->issuer);
+    dep_buf_put_char(&buf, '\n');
+    dep_buf_put(&buf, policy->audience);
+    dep_buf_put_char(&buf, '\n');
+    dep_buf_put_int(&buf, (int64_t)policy->algs);
+    dep_buf_put_char(&buf, '\n');
+    dep_buf_put_int(&buf, policy->skew_s);
+    dep_buf_put_char(&buf, '\n');
+    dep_buf_put(&buf, dep_str((const char *)set->digest, sizeof(set->digest)));
+    DEP_ASSERT(!buf.has_failed); /* URLs were checked for their length */
+    dep_sha256(worker->crypto, dep_buf_str(&buf), worker->tag);
+    worker->tag_version = worker->keys.version;
+}
+
+static bool has_shared(const struct dep_engine *engine, struct dep_engine_worker *worker)
+{
+    if (engine->shared_seen == NULL || worker->keys.value == NULL)
+        return false;
+    if (worker->tag_version != worker->keys.version)
+        make_tag(engine, worker);
+    return true;
+}
+
+static void ask_cache(const struct dep_engine *engine, struct dep_engine_worker *worker, struct dep_str token,
+                      int64_t now, struct dep_guard_facts *facts)
 {
     facts->seen_for = token;
     dep_sha256(worker->crypto, token, facts->seen_digest);
     facts->seen = dep_guard_seen_find(worker->seen, facts->seen_digest, worker->keys.version, now);
+    if (facts->seen != NULL || !has_shared(engine, worker))
+        return;
+    facts->seen = dep_seen_region_find(engine->shared_seen, facts->seen_digest, worker->tag, now, &worker->arena);
+    if (facts->seen != NULL)
+        dep_guard_seen_put(worker->seen, facts->seen_digest, worker->keys.version, now, facts->seen);
+}
+
+static void keep_token(const struct dep_engine *engine, struct dep_engine_worker *worker,
+                       const struct dep_guard_decision *decision, int64_t now)
+{
+    dep_guard_seen_put(worker->seen, decision->token_digest, worker->keys.version, now, decision->token);
+    if (has_shared(engine, worker))
+        dep_seen_region_put(engine->shared_seen, decision->token_digest, worker->tag, now, decision->token);
 }
 
 /* Settles uniqueness, last of all. True when the decision stands. */
@@ -53,7 +99,11 @@ static bool apply_replay(struct dep_engine *engine, const struct dep_guard_decis
         return true;
     if (ask->burnt != NULL && memcmp(ask->burnt, decision->replay_key, DEP_REPLAY_KEY_BYTES) == 0)
         return true;
-    facts->replay = dep_replay_insert(engine->replay, decision->replay_key, decision->replay_until, ask->now);
+    if (engine->shared_replay != NULL)
+        facts->replay =
+            dep_replay_region_insert(engine->shared_replay, decision->replay_key, decision->replay_until, ask->now);
+    else
+        facts->replay = dep_replay_insert(engine->replay, decision->replay_key, decision->replay_until, ask->now);
     return dep_is_ok(facts->replay);
 }
 
@@ -69,20 +119,19 @@ bool dep_engine_decide(struct dep_engine *engine, struct dep_engine_worker *work
     dep_arena_reset(&worker->arena);
     load_facts(engine, worker, ask->may_wait && dep_keys_may_refresh(engine->keys, dep_clock_ms()), &facts);
     if (token.len > 0) /* what the rules would ask for: one round instead of two */
-        ask_cache(worker, token, now, &facts);
+        ask_cache(engine, worker, token, now, &facts);
     for (unsigned round = 0; round < ROUNDS_MAX; round++) {
         dep_guard_decide(&worker->arena, worker->crypto, policy, &ask->request, &facts, now, random, ret_decision);
         if ((ret_decision->needs & DEP_GUARD_NEEDS_KEYS) != 0)
             return false;
         if ((ret_decision->needs & DEP_GUARD_NEEDS_SEEN) != 0) {
-            ask_cache(worker, ret_decision->presented, now, &facts);
+            ask_cache(engine, worker, ret_decision->presented, now, &facts);
             continue;
         }
         if (!apply_replay(engine, ret_decision, ask, &facts))
             continue;
         if ((ret_decision->effects & DEP_GUARD_EFFECT_KEEP_TOKEN) != 0)
-            dep_guard_seen_put(worker->seen, ret_decision->token_digest, worker->keys.version, now,
-                               ret_decision->token);
+            keep_token(engine, worker, ret_decision, now);
         return true;
     }
     dep_guard_refuse(&worker->arena, worker->crypto, policy, now, DEP_ERR_BUG_NEEDS, "rounds", ret_decision);

@@ -6,6 +6,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "sidecar/clock.h"
+
 #define EXIT_UNAVAILABLE 6
 
 static int unavailable(const char *what)
@@ -19,6 +21,21 @@ static void keys_changed(void *context)
     const struct dep_engine *engine = context;
 
     dep_keys_hint(engine->keys);
+}
+
+int64_t dep_engine_proof_life_s(const struct dep_engine *engine)
+{
+    return engine->config.proof_age_max_s + 2 * engine->config.skew_s;
+}
+
+/* What was used before the store was empty must not be used again. A shared store is older than this process and knows
+ * what was used since; only a clock that runs behind the log says that it may not. */
+static void raise_fence(struct dep_engine *engine, int64_t last)
+{
+    int64_t known = engine->shared_replay == NULL ? engine->policy.dpop.fence : dep_clock_unix();
+
+    if (last > known)
+        engine->policy.dpop.fence = last;
 }
 
 int dep_engine_start(struct dep_engine *engine)
@@ -36,11 +53,10 @@ int dep_engine_start(struct dep_engine *engine)
     }
     /* A clock that was set back must not reopen the past (attack case B37). */
     last = dep_journal_last_time(engine->journal);
-    if (last > engine->policy.dpop.fence)
-        engine->policy.dpop.fence = last;
-    engine->replay =
-        dep_replay_new(engine->config.proofs_max, engine->config.proof_age_max_s + 2 * engine->config.skew_s);
-    if (engine->replay == NULL)
+    raise_fence(engine, last);
+    if (engine->shared_replay == NULL)
+        engine->replay = dep_replay_new(engine->config.proofs_max, dep_engine_proof_life_s(engine));
+    if (engine->shared_replay == NULL && engine->replay == NULL)
         return unavailable("out of memory");
     engine->keys = dep_keys_new(&engine->config, engine->stop_fd);
     if (engine->keys == NULL)

@@ -7,10 +7,12 @@
 #include "audit/journal.h"
 #include "guard/guard.h"
 #include "guard/seen.h"
+#include "guard/seen_region.h"
 #include "sidecar/feed.h"
 #include "sidecar/keys.h"
 #include "sidecar/sidecar.h"
 #include "store/replay.h"
+#include "store/replay_region.h"
 
 #define DEP_WORKER_ARENA_BYTES (384u * 1024u)
 #define DEP_WORKER_RANDOM 640u
@@ -23,6 +25,8 @@ struct dep_engine_worker {
     struct dep_arena arena;
     struct dep_guard_seen *seen;
     struct dep_hold keys, feed;
+    unsigned char tag[DEP_SHA256_LEN]; /* what a token in the shared cache was verified under */
+    uint64_t tag_version;              /* of the keys it was made for */
     unsigned char random[DEP_WORKER_RANDOM];
     size_t random_at;           /* used so far */
     char line[DEP_WORKER_LINE]; /* the record of this request */
@@ -43,12 +47,17 @@ struct dep_engine {
     struct dep_guard_feed *feed;
     struct dep_journal *journal;
     struct dep_replay *replay;
+    /* Memory shared with the processes beside this one, if the shell has any: set before the start, never freed here. */
+    struct dep_replay_region *shared_replay;
+    struct dep_seen_region *shared_seen;
     int stop_fd; /* readable once the guard stops */
 };
 
 /* Fills in defaults, policy and documents. 0, or the exit code: says why on stderr. The engine starts zeroed;
  * dep_engine_done() is due in any case. */
 int dep_engine_prepare(struct dep_engine *engine, const struct dep_sidecar_config *config);
+/* How long a proof may have to be remembered. */
+int64_t dep_engine_proof_life_s(const struct dep_engine *engine);
 /* Opens the log and starts the threads of a prepared engine. 0, or the exit code: says why on stderr. */
 int dep_engine_start(struct dep_engine *engine);
 /* Ends the threads that ask the issuer. Those that wait for keys are resumed by then. */

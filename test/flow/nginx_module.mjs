@@ -42,6 +42,7 @@ suite.end(async () => {
 });
 
 const server = (one) => `
+    add_header X-Worker $pid always;
     deputy_resource ${RS1};
     deputy_public_url ${one.origin};
     deputy_issuer ${world.issuer};
@@ -236,6 +237,212 @@ suite.row('A68 a revoked token is refused within a second', async () => {
   await nginx.until(async () => (await call(bearer(token))).status === 401, 'the revoked token is dead');
   check(Date.now() - begin < 1000, `refused after ${Date.now() - begin} ms`);
   equal((await call(bearer(await world.CP.get({ scope: 'read' })))).status, 200, 'twin');
+});
+
+// --- several workers: one memory of what was used ---
+
+const PAUSE_MS = 400;
+const streamer = http.createServer((request, response) => {
+  response.writeHead(200, { 'Content-Type': 'text/event-stream' });
+  response.write('data: first\n\n');
+  setTimeout(() => response.end('data: last\n\n'), PAUSE_MS);
+});
+await new Promise((resolve) => streamer.listen(0, '127.0.0.1', resolve));
+suite.end(() => {
+  streamer.closeAllConnections();
+  streamer.close();
+});
+
+const many = (one) => `${server(one)}
+    location /api/stream { deputy on; deputy_scope read; proxy_buffering off; proxy_pass http://127.0.0.1:${streamer.address().port}; }`;
+
+// One connection to each worker that serves.
+async function eachWorker() {
+  const token = await world.CB.get({ scope: 'read' });
+  const wires = new Map();
+  await nginx.until(async () => {
+    const wire = new Wire({ port: nginx.port });
+    const answer = await wire.request({ path: '/api/items', headers: bearer(token) });
+    const pid = Number(answer.header('x-worker'));
+    if (answer.status === 200 && !wires.has(pid)) wires.set(pid, wire);
+    else wire.close();
+    return nginx.workers().every((one) => wires.has(one));
+  }, 'every worker serves');
+  return wires;
+}
+
+const closeAll = (wires) => [...wires.values()].forEach((wire) => wire.close());
+
+// A bound token, and a proof for it that is good now and was not used.
+async function freshProof() {
+  const token = await world.CB.withDpop(key).get({ scope: 'read' });
+  equal((await callBound(token)).status, 200, 'a fresh proof');
+  return { token, headers: bound(token) };
+}
+
+suite.row('B25 a proof that one worker has seen is a replay at every other, also after that worker was killed', async () => {
+  await nginx.stop();
+  api.close();
+  nginx = await Nginx.start({ server: many, workers: 3 });
+  api = new Wire({ port: nginx.port });
+  nonce = null;
+  const wires = await eachWorker();
+  equal(wires.size, 3, 'three workers');
+  const { headers } = await freshProof();
+  const answers = await Promise.all([...wires.values()].map((wire) => wire.request({ path: '/api/items', headers })));
+  equal(answers.map((answer) => answer.status).sort(), [200, 401, 401], 'one of three');
+  const killed = Number(answers.find((answer) => answer.status === 200).header('x-worker'));
+  api.close();
+  process.kill(killed, 'SIGKILL');
+  await nginx.until(() => !nginx.workers().includes(killed) && nginx.workers().length === 3, 'another worker in its place');
+  closeAll(wires);
+  const after = await eachWorker();
+  check(!after.has(killed), 'the killed one is gone');
+  for (const [pid, wire] of after) {
+    const answer = await wire.request({ path: '/api/items', headers });
+    equal([answer.status, answer.json.error], [401, 'invalid_dpop_proof'], `worker ${pid}`);
+  }
+  const twin = await freshProof();
+  for (const [pid, wire] of after) {
+    const answer = await wire.request({ path: '/api/items', headers: bound(twin.token) });
+    equal(answer.status, 200, `worker ${pid}: a fresh proof`);
+  }
+  closeAll(after);
+});
+
+suite.row('a token that one worker has verified, all of them know', async () => {
+  const wires = await eachWorker();
+  const token = await world.CB.get({ scope: 'read' });
+  for (const [pid, wire] of wires) equal((await wire.request({ path: '/api/items', headers: bearer(token) })).status, 200, `worker ${pid}`);
+  for (const [pid, wire] of wires)
+    equal((await wire.request({ path: '/api/items', headers: bearer(`${token.slice(0, -8)}AAAAAAAA`) })).status, 401, `worker ${pid}: another signature`);
+  closeAll(wires);
+});
+
+suite.row('a reload under load refuses nobody and reopens nothing', async () => {
+  const { token, headers } = await freshProof();
+  equal((await call(headers)).status, 200, 'used before the reload');
+  let isOver = false;
+  let allowed = 0;
+  const others = [];
+  const load = async () => {
+    while (!isOver) {
+      const wire = new Wire({ port: nginx.port }); // one connection for each request: none is cut between two
+      const answer = await wire.request({ path: '/api/items', headers: [...bound(token), ['Connection', 'close']] });
+      if (answer.status === 200) allowed += 1;
+      else others.push([answer.status, answer.text]);
+      wire.close();
+    }
+  };
+  const loads = [load(), load(), load()];
+  for (let i = 0; i < 3; i += 1) {
+    const before = allowed;
+    await nginx.reload();
+    closeAll(await eachWorker());
+    await nginx.until(() => allowed > before + 20, 'the load goes on');
+  }
+  isOver = true;
+  await Promise.all(loads);
+  // A new worker has no keys for a moment: that is trouble of the guard, said as 503, and never a refusal.
+  equal(others.filter(([status]) => status !== 503), [], 'no refusal');
+  const wires = await eachWorker();
+  for (const wire of wires.values()) {
+    const again = await wire.request({ path: '/api/items', headers });
+    equal([again.status, again.json.error], [401, 'invalid_dpop_proof'], 'the used proof');
+  }
+  closeAll(wires);
+}, { limit_ms: 90000 });
+
+suite.row('a stream passes as it comes', async () => {
+  const token = await world.CB.get({ scope: 'read' });
+  const chunks = [];
+  const answer = await fetch(`${nginx.origin}/api/stream`, { headers: { Authorization: `Bearer ${token}`, Connection: 'close' } });
+  for await (const chunk of answer.body) chunks.push({ text: Buffer.from(chunk).toString(), at: Date.now() });
+  equal([answer.status, chunks.map((one) => one.text)], [200, ['data: first\n\n', 'data: last\n\n']], 'each event alone');
+  check(chunks[1].at - chunks[0].at >= PAUSE_MS / 2, 'the first one did not wait for the last');
+});
+
+suite.row('a restart forgets what was used, so the fence refuses what is older', async () => {
+  const { headers } = await freshProof();
+  equal((await call(headers)).status, 200, 'used');
+  api.close();
+  await nginx.process.kill('SIGQUIT');
+  await nginx.up();
+  await ready();
+  const again = await call(headers);
+  equal([again.status, again.json.error], [401, 'use_dpop_nonce'], 'older than the fence');
+  const twin = await freshProof();
+  equal((await call(twin.headers)).status, 200, 'twin');
+});
+
+suite.row('O09 a configuration that cannot guard is refused, and says why', async () => {
+  const { folder, module } = nginx;
+  const secret = nginx.secret('good.secret', world.R1.secret);
+  const open = path.join(folder, 'open.secret');
+  fs.writeFileSync(open, 'x', { mode: 0o644 });
+  const good = {
+    deputy_resource: RS1, deputy_issuer: world.issuer, deputy_client_id: 'c', deputy_client_secret: secret,
+    deputy_audit_log: path.join(folder, 'other'), deputy_loopback: 'on',
+  };
+  const lines = (all) => Object.entries(all).filter(([, value]) => value !== null).map(([name, value]) => `${name} ${value};`).join(' ');
+  const text = (change, inside = '', beside = '') => `http { ${beside} server { ${lines({ ...good, ...change })} ${inside} } }`;
+  const fine = await Nginx.check(module, text({}), folder);
+  equal(fine.code, 0, fine.text);
+  for (const [label, config, pattern] of [
+    ['no issuer', text({ deputy_issuer: null }), /issuer/],
+    ['no client', text({ deputy_client_id: null }), /client/],
+    ['no secret', text({ deputy_client_secret: null }), /client/],
+    ['no log', text({ deputy_audit_log: null }), /deputy_audit_log/],
+    ['a resource with a query', text({ deputy_resource: '"https://a.example/?x"' }), /resource/],
+    ['plain http', text({ deputy_loopback: null }), /https/],
+    ['a scope that is none', text({ deputy_scope: "'a\"b'" }), /scope/],
+    ['the secret itself', text({ deputy_client_secret: 'hunter2-marker' }), /file:PATH/],
+    ['a secret that all can read', text({ deputy_client_secret: `file:${open}` }), /chmod 600/],
+    ['a secret that is not there', text({ deputy_client_secret: 'file:/nowhere/secret' }), /cannot be opened/],
+    ['on without a resource', 'http { server { location / { deputy on; } } }', /deputy_resource/],
+    ['two resources with one log', text({}, 'location /x { deputy_resource https://b.example; }'), /another resource/],
+    ['a description away from its resource', text({}, 'location /x { deputy_require_nonce on; }'), /stands beside/],
+    ['a zone that is too small', text({}, '', 'deputy_zone deputy:64k;'), /deputy_zone/],
+    ['a zone without a name', text({}, '', 'deputy_zone 32m;'), /deputy_zone/],
+  ]) {
+    const got = await Nginx.check(module, config, folder);
+    check(got.code !== 0 && pattern.test(got.text), `${label}: ${got.code} ${got.text}`);
+    check(!got.text.includes('hunter2-marker'), `${label}: the secret is repeated`);
+  }
+});
+
+suite.row('a full zone refuses with 503 and forgets nothing', async () => {
+  await nginx.stop();
+  api.close();
+  nginx = await Nginx.start({ server, http: 'deputy_zone small:512k;' });
+  api = new Wire({ port: nginx.port });
+  nonce = null;
+  await ready();
+  const { token, headers } = await freshProof();
+  equal((await call(headers)).status, 200, 'first');
+  let full = null;
+  for (let i = 0; i < 5000 && !full; i += 1) {
+    const answer = await call(bound(token));
+    if (answer.status === 503) full = answer;
+    else equal(answer.status, 200, `proof ${i}: ${answer.text}`);
+  }
+  check(full, 'the zone was never full');
+  equal([full.header('retry-after'), full.header('www-authenticate')], ['1', null], 'trouble, not refusal');
+  equal((await call(headers)).status, 401, 'what was used is still used');
+  equal((await call(bearer(await world.CB.get({ scope: 'read' })))).status, 200, 'twin: a bearer token needs no memory');
+}, { limit_ms: 90000 });
+
+suite.row('O08 the server is away: 503 after the bound, and everything again when it is back', async () => {
+  const token = await world.CB.get({ scope: 'read' });
+  api.close();
+  await nginx.until(async () => (await call(bearer(token))).status === 200, 'alive');
+  await daemon.down();
+  await nginx.until(async () => (await call(bearer(token))).status === 503, 'silence');
+  const answer = await call(bearer(token));
+  equal([answer.status, answer.header('www-authenticate'), answer.header('retry-after'), answer.header('cache-control')],
+    [503, null, '1', 'no-store'], 'trouble is no challenge');
+  await daemon.up();
+  await nginx.until(async () => (await call(bearer(token))).status === 200, 'the guard recovers');
 });
 
 await suite.run();
