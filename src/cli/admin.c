@@ -199,3 +199,21 @@ int dep_admin_list(struct dep_cli *cli, const char *path, const struct dep_colum
     json_decref(json);
     return code;
 }
+
+int dep_body_agents(struct dep_cli *cli, const char *flag, json_t **ret_ids)
+{
+    json_t *ids = json_array();
+    const char *agent = NULL;
+
+    for (size_t i = 0; dep_cli_get_nth(cli, flag, i) != NULL; i++) {
+        int code = dep_admin_agent_id(cli, dep_cli_get_nth(cli, flag, i), &agent);
+
+        if (code != DEP_EXIT_OK) {
+            json_decref(ids);
+            return code;
+        }
+        json_array_append_new(ids, json_string(agent));
+    }
+    *ret_ids = ids;
+    return DEP_EXIT_OK;
+}

@@ -25,6 +25,8 @@ int dep_body_check_some(struct dep_cli *cli, json_t *body);
 
 /* The id of an agent given by id or by its name, when only one has that name. */
 int dep_admin_agent_id(struct dep_cli *cli, const char *word, const char **ret_id);
+/* A new array with the id of the agent of every --FLAG, given by id or name. */
+int dep_body_agents(struct dep_cli *cli, const char *flag, json_t **ret_ids);
 /* A call whose answer is one object: sends, prints. */
 int dep_admin_object(struct dep_cli *cli, const char *method, const char *path, json_t *body);
 /* GET of a collection: sends, prints {"items":[…]}. */

@@ -71,18 +71,12 @@ static const struct dep_body_row delegation_rows[] = {
 /* The member delegation, as a whole, when any of its flags is given. */
 static int add_delegation(struct dep_cli *cli, json_t *body)
 {
-    json_t *delegation = json_object(), *to = json_array();
-    const char *agent = NULL;
-    int code = DEP_EXIT_OK;
+    json_t *delegation = json_object(), *to = NULL;
+    int code = dep_body_agents(cli, "delegate-to", &to);
 
     dep_body_add(cli, delegation, delegation_rows, DEP_CLI_COUNT(delegation_rows));
     if (dep_cli_has(cli, "delegate"))
         json_object_set_new(delegation, "rights", dep_body_rights(cli, "delegate"));
-    for (size_t i = 0; code == DEP_EXIT_OK && dep_cli_get_nth(cli, "delegate-to", i) != NULL; i++) {
-        code = dep_admin_agent_id(cli, dep_cli_get_nth(cli, "delegate-to", i), &agent);
-        if (code == DEP_EXIT_OK)
-            json_array_append_new(to, json_string(agent));
-    }
     if (code == DEP_EXIT_OK && dep_cli_is_on(cli, "delegate-nothing") && json_array_size(to) > 0)
         code = dep_cli_fail(cli, DEP_EXIT_USAGE, "bad_value",
                             "--delegate-nothing and --delegate-to contradict each other");

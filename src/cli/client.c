@@ -1,5 +1,6 @@
 /* deputy client: the OAuth clients by which agents and guards authenticate. */
 #include <string.h>
+#include <time.h>
 
 #include "cli/admin.h"
 #include "cli/nouns.h"
@@ -24,6 +25,7 @@ static const struct dep_flag create_flags[] = {
       "default client_secret_basic", 0 },
     { "grant", DEP_FLAG_CHOICE, "client_credentials|token-exchange|jwt-bearer", DEP_FLAG_REPEATED,
       "default the first two for an agent's client", 0 },
+    { "expires-in", DEP_FLAG_NUMBER, "SECONDS", 0, "an ephemeral instance of the agent, which ends by itself", 0 },
     { "may-introspect-any", DEP_FLAG_SWITCH, NULL, 0, "introspection of tokens for other audiences", 0 },
     { "secret-out", DEP_FLAG_TEXT, "FILE", 0, "write the secret there, mode 0600, instead of showing it", 0 },
 };
@@ -131,6 +133,9 @@ static int create(struct dep_cli *cli)
     if (!dep_cli_has(cli, "name"))
         json_object_set_new(body, "name", json_string(dep_cli_has(cli, "agent") ? dep_cli_get(cli, "agent") : "guard"));
     add_grants(cli, body);
+    if (dep_cli_has(cli, "expires-in"))
+        json_object_set_new(body, "expires",
+                            json_integer((json_int_t)time(NULL) + dep_cli_number(cli, "expires-in", 0)));
     code = dep_body_add_jwks(cli, body);
     if (code != DEP_EXIT_OK) {
         json_decref(body);

@@ -13,6 +13,7 @@
         { "jwks-uri", DEP_FLAG_TEXT, "URI", 0, "its keys; without it they are discovered", 0 },                        \
         { "jwks", DEP_FLAG_TEXT, "FILE", 0, "or its keys in a file: a JWK Set", 0 },                                   \
         { "ceiling", DEP_FLAG_TEXT, "\"URI SCOPE…\"", DEP_FLAG_REPEATED, "the most its users may hand on", 0 },        \
+        { "agent", DEP_FLAG_TEXT, "AGENT", DEP_FLAG_REPEATED, "to whom; default every agent of the organisation", 0 }, \
         { "target-client",                                                                                             \
           DEP_FLAG_TEXT,                                                                                               \
           "\"CLIENT NAME\"",                                                                                           \
@@ -100,6 +101,17 @@ static int add_rules(struct dep_cli *cli, json_t *body)
     return DEP_EXIT_OK;
 }
 
+static int add_agents(struct dep_cli *cli, json_t *body)
+{
+    json_t *agents = NULL;
+    int code = dep_body_agents(cli, "agent", &agents);
+
+    if (code == DEP_EXIT_OK && json_array_size(agents) > 0)
+        json_object_set(body, "agents", agents);
+    json_decref(agents);
+    return code;
+}
+
 /* "CLIENT NAME" each. */
 static int add_target_clients(struct dep_cli *cli, json_t *clients)
 {
@@ -143,6 +155,8 @@ static int fill(struct dep_cli *cli, json_t *body)
     code = add_rules(cli, body);
     if (code == DEP_EXIT_OK)
         code = add_target(cli, body);
+    if (code == DEP_EXIT_OK)
+        code = add_agents(cli, body);
     if (code == DEP_EXIT_OK)
         code = dep_body_add_jwks(cli, body);
     if (code != DEP_EXIT_OK)

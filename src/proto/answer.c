@@ -28,6 +28,9 @@ static int64_t lifetime_of(const struct dep_ctx *c)
     if (dep_ctx_is_hand_over(c) && c->agent->delegation_lifetime_max_s > 0 &&
         c->agent->delegation_lifetime_max_s < lifetime_s)
         lifetime_s = c->agent->delegation_lifetime_max_s;
+    /* An instance's tokens end with it. */
+    if (c->client->expires > 0 && c->client->expires - c->now < lifetime_s)
+        lifetime_s = c->client->expires - c->now;
     return lifetime_s;
 }
 

@@ -149,6 +149,8 @@ struct dep_res dep_check_client_known(struct dep_ctx *c)
 {
     if (c->client == NULL)
         return DEP_FAIL(CLIENT_UNKNOWN);
+    if (c->client->expires > 0 && c->client->expires <= c->now)
+        return DEP_FAIL(CLIENT_EXPIRED);
     return c->client->is_enabled ? DEP_OK : DEP_FAIL(CLIENT_DISABLED);
 }
 

@@ -11,6 +11,58 @@ static struct world w;
 #define TOKEN_FOR "grant_type=client_credentials&scope=read"
 #define HAND_OVER TOKEN_FOR "&audience=" WORLD_ORCHESTRATOR
 
+/* A user of the foreign issuer, exchanged by the client of an agent. */
+static struct outcome user_gives(size_t client)
+{
+    static char body[2048];
+    char claims[256];
+    struct dep_str id_token;
+
+    (void)snprintf(claims, sizeof(claims),
+                   "{\"iss\":\"" WORLD_IDP "\",\"sub\":\"alice\",\"aud\":\"" WORLD_ISSUER
+                   "\",\"iat\":%lld,\"exp\":%lld}",
+                   (long long)WORLD_NOW, (long long)WORLD_NOW + 250);
+    id_token = world_sign_text(&w, w.idp_key, DEP_STR("JWT"), DEP_STR("idp-1"), dep_str_c(claims));
+    (void)snprintf(body, sizeof(body),
+                   "grant_type=" EXCHANGE
+                   "&subject_token_type=urn:ietf:params:oauth:token-type:id_token&scope=read&resource=" WORLD_API
+                   "&subject_token=%.*s",
+                   DEP_STR_ARG(id_token));
+    return world_post(&w, DEP_ENDPOINT_TOKEN, client, body, NO_PROOF);
+}
+
+DEP_TEST(D19_whom_the_users_of_an_issuer_may_hand_over_to)
+{
+    struct dep_str only_worker[] = { DEP_STR(WORLD_WORKER) };
+
+    DEP_CHECK_ISSUED(t, user_gives(ORCHESTRATOR));
+    w.issuer.agents = only_worker;
+    w.issuer.agents_count = 1;
+    w.issuer.has_agents = true;
+    DEP_CHECK_REFUSED(t, user_gives(ORCHESTRATOR), EXCHANGE_EDGE, INVALID_REQUEST);
+    DEP_CHECK_ISSUED(t, user_gives(WORKER));
+    w.issuer.agents_count = 0; /* an empty list is nobody */
+    DEP_CHECK_REFUSED(t, user_gives(WORKER), EXCHANGE_EDGE, INVALID_REQUEST);
+    w.issuer.has_agents = false;
+    DEP_CHECK_ISSUED(t, user_gives(WORKER));
+}
+
+/* An instance of an agent: a client with an end. What it gets ends with it, and afterwards it is nobody. */
+DEP_TEST(an_instance_ends_and_its_tokens_with_it)
+{
+    struct dep_client *instance = &w.clients[ROOT];
+    struct outcome o;
+
+    instance->expires = WORLD_NOW + 40;
+    o = world_token(&w, ROOT, WORLD_API, "read", NO_PROOF);
+    DEP_CHECK_ISSUED(t, o);
+    DEP_CHECK(t, o.decision.token.exp == WORLD_NOW + 40);
+    instance->expires = WORLD_NOW;
+    DEP_CHECK_REFUSED(t, world_token(&w, ROOT, WORLD_API, "read", NO_PROOF), CLIENT_EXPIRED, INVALID_CLIENT);
+    instance->expires = 0;
+    DEP_CHECK(t, world_token(&w, ROOT, WORLD_API, "read", NO_PROOF).decision.token.exp == WORLD_NOW + 300);
+}
+
 static struct outcome root_asks(const char *body)
 {
     return world_post(&w, DEP_ENDPOINT_TOKEN, ROOT, body, NO_PROOF);
@@ -164,6 +216,8 @@ DEP_TEST(a_preview_needs_no_credentials_and_changes_nothing)
 int main(void)
 {
     static const struct dep_test_row rows[] = {
+        DEP_ROW(D19_whom_the_users_of_an_issuer_may_hand_over_to),
+        DEP_ROW(an_instance_ends_and_its_tokens_with_it),
         DEP_ROW(D19_resources_beside_an_agent_bind_what_follows),
         DEP_ROW(resources_and_the_issuer_do_not_mix),
         DEP_ROW(D19_what_an_agent_may_hand_over),

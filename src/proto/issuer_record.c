@@ -147,7 +147,7 @@ struct dep_res dep_trusted_issuer_read(struct dep_arena *arena, const struct dep
     struct dep_trusted_issuer issuer = { .is_enabled = true };
 
     DEP_TRY(dep_record_only(
-        json, "id name org uses audiences jwks_uri jwks lifetime_max_s is_single_use is_enabled ceiling rules "
+        json, "id name org uses audiences jwks_uri jwks lifetime_max_s is_single_use is_enabled ceiling agents rules "
               "target created"));
     DEP_TRY(TEXT("id", true, &issuer.id));
     DEP_TRY(TEXT("name", true, &issuer.name));
@@ -166,6 +166,10 @@ struct dep_res dep_trusted_issuer_read(struct dep_arena *arena, const struct dep
     }
     if (dep_json_has(json, DEP_STR("ceiling")))
         DEP_TRY(dep_record_ceiling(arena, DEP_JSON_GET(json, "ceiling"), &issuer.ceiling, &issuer.ceiling_count));
+    if (DEP_JSON_GET(json, "agents") != NULL) {
+        issuer.has_agents = true;
+        DEP_TRY(dep_record_agents(arena, DEP_JSON_GET(json, "agents"), &issuer.agents, &issuer.agents_count));
+    }
     DEP_TRY(read_rules(arena, DEP_JSON_GET(json, "rules"), &issuer));
     DEP_TRY(read_target(arena, DEP_JSON_GET(json, "target"), &issuer));
     DEP_TRY(check(&issuer));
@@ -234,6 +238,8 @@ void dep_trusted_issuer_write(struct dep_json_writer *writer, const struct dep_t
     dep_json_member_bool(writer, "is_single_use", issuer->is_single_use);
     dep_json_member_bool(writer, "is_enabled", issuer->is_enabled);
     dep_record_write_rights(writer, "ceiling", issuer->ceiling, issuer->ceiling_count);
+    if (issuer->has_agents)
+        dep_record_write_scopes(writer, "agents", issuer->agents, issuer->agents_count);
     write_rules(writer, issuer);
     write_target(writer, issuer);
     dep_json_member_int(writer, "created", issuer->created);

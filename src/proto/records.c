@@ -181,6 +181,26 @@ static struct dep_res read_agent_id(struct dep_str id)
     return DEP_OK;
 }
 
+struct dep_res dep_record_agents(struct dep_arena *arena, const struct dep_json *array, struct dep_str **ret_ids,
+                                 size_t *ret_count)
+{
+    struct dep_str *ids;
+    size_t count = 0;
+
+    if (array->type != DEP_JSON_ARRAY || array->count > 256)
+        return DEP_FAIL(ADMIN_INPUT);
+    ids = DEP_NEW_ARRAY(arena, array->count, struct dep_str);
+    if (ids == NULL)
+        return DEP_FAIL(ARENA_FULL);
+    for (const struct dep_json *item = array->child; item != NULL; item = item->next) {
+        DEP_TRY(dep_json_str(item, &ids[count]));
+        DEP_TRY(read_agent_id(ids[count++]));
+    }
+    *ret_ids = ids;
+    *ret_count = count;
+    return DEP_OK;
+}
+
 /* {"to":[agents], "depth_max":n, "lifetime_max_s":n, "rights":[{resource, scopes}]}, each of them optional. */
 static struct dep_res read_delegation(struct dep_arena *arena, const struct dep_json *json, struct dep_agent *agent)
 {
@@ -202,17 +222,8 @@ static struct dep_res read_delegation(struct dep_arena *arena, const struct dep_
     }
     if (to == NULL)
         return DEP_OK;
-    if (to->type != DEP_JSON_ARRAY || to->count > 256)
-        return DEP_FAIL(ADMIN_INPUT);
     agent->has_delegates = true;
-    agent->delegates = DEP_NEW_ARRAY(arena, to->count, struct dep_str);
-    if (agent->delegates == NULL)
-        return DEP_FAIL(ARENA_FULL);
-    for (const struct dep_json *item = to->child; item != NULL; item = item->next) {
-        DEP_TRY(dep_json_str(item, &agent->delegates[agent->delegates_count]));
-        DEP_TRY(read_agent_id(agent->delegates[agent->delegates_count++]));
-    }
-    return DEP_OK;
+    return dep_record_agents(arena, to, &agent->delegates, &agent->delegates_count);
 }
 
 struct dep_res dep_agent_read(struct dep_arena *arena, const struct dep_json *json, struct dep_agent *ret_agent)
@@ -316,7 +327,7 @@ struct dep_res dep_client_read(struct dep_arena *arena, const struct dep_json *j
     DEP_TRY(dep_record_only(
         json,
         "id name agent resource default_resource auth grants is_enabled needs_dpop may_introspect_any secrets jwks "
-        "created"));
+        "created expires"));
     DEP_TRY(TEXT("id", true, &client.id));
     DEP_TRY(TEXT("name", true, &client.name));
     DEP_TRY(TEXT("agent", false, &client.agent));
@@ -330,6 +341,7 @@ struct dep_res dep_client_read(struct dep_arena *arena, const struct dep_json *j
     DEP_TRY(FLAG("needs_dpop", &client.needs_dpop));
     DEP_TRY(FLAG("may_introspect_any", &client.may_introspect_any));
     DEP_TRY(NUMBER("created", &client.created));
+    DEP_TRY(NUMBER("expires", &client.expires));
     DEP_TRY(read_secrets(DEP_JSON_GET(json, "secrets"), &client));
     if (dep_json_has(json, DEP_STR("jwks"))) {
         if (DEP_JSON_GET(json, "jwks")->type != DEP_JSON_OBJECT)
@@ -513,6 +525,8 @@ void dep_client_write(struct dep_json_writer *writer, const struct dep_client *c
         dep_json_put_raw(writer, client->jwks_json);
     }
     dep_json_member_int(writer, "created", client->created);
+    if (client->expires > 0)
+        dep_json_member_int(writer, "expires", client->expires);
     dep_json_close(writer, '}');
 }
 

@@ -79,6 +79,9 @@ struct dep_trusted_issuer {
     bool is_enabled;
     struct dep_right *ceiling; /* what its users may hand on */
     size_t ceiling_count;
+    struct dep_str *agents; /* to whom; without a list: every agent of the organisation */
+    size_t agents_count;
+    bool has_agents;
     struct dep_workload_rule *rules;
     size_t rules_count;
     /* As a target: who is known there, what a grant may carry that names no resource, what it may carry for a resource there. */
@@ -127,6 +130,7 @@ struct dep_client {
     size_t secrets_count;
     struct dep_str jwks_json; /* private_key_jwt: the registered JWK Set; absent otherwise */
     int64_t created;
+    int64_t expires; /* an ephemeral instance of its agent: from then on it is nobody; 0: never */
     /* Set by the snapshot, not stored. */
     const struct dep_jwks *jwks;
 };

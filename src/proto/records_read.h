@@ -23,6 +23,9 @@ DEP_MUST struct dep_res dep_record_ceiling(struct dep_arena *arena, const struct
                                            struct dep_right **ret_rights, size_t *ret_count);
 void dep_record_write_scopes(struct dep_json_writer *writer, const char *name, const struct dep_str *scopes,
                              size_t count);
+/* Ids of agents, 256 at most. */
+DEP_MUST struct dep_res dep_record_agents(struct dep_arena *arena, const struct dep_json *array,
+                                          struct dep_str **ret_ids, size_t *ret_count);
 void dep_record_write_rights(struct dep_json_writer *writer, const char *name, const struct dep_right *rights,
                              size_t count);
 

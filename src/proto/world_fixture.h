@@ -242,6 +242,9 @@ static inline const void *world_user(struct world *w, struct dep_str id)
         .effective_state = w->issuer.is_enabled ? DEP_STATE_ACTIVE : DEP_STATE_SUSPENDED,
         .ceiling = w->issuer.ceiling,
         .ceiling_count = w->issuer.ceiling_count,
+        .delegates = w->issuer.agents,
+        .delegates_count = w->issuer.agents_count,
+        .has_delegates = w->issuer.has_agents,
     };
     return &w->user;
 }

@@ -319,6 +319,11 @@ static struct dep_res show_client(struct dep_admin *a, struct dep_str text, stru
 
 static struct dep_res check_client_links(struct dep_admin *a)
 {
+    int64_t expires = 0;
+
+    if (dep_json_has(a->body, DEP_STR("expires")) &&
+        (!dep_is_ok(dep_json_int(DEP_JSON_GET(a->body, "expires"), 1, INT64_MAX, &expires)) || expires <= a->now))
+        return dep_admin_refuse(a, "expires must be a time to come, in Unix seconds");
     struct dep_str link = DEP_STR_ABSENT;
     const struct dep_cell *agent;
 
@@ -375,7 +380,7 @@ struct dep_res dep_admin_clients_create(struct dep_admin *a)
     put_generated_client(a, &writer, id, dep_str_is_absent(secret) ? NULL : &record);
     DEP_TRY(dep_admin_create_record(
         a, DEP_RECORD_CLIENT, id, dep_buf_str(&generated),
-        "name agent resource auth jwks grants needs_dpop default_resource may_introspect_any", &text));
+        "name agent resource auth jwks grants needs_dpop default_resource may_introspect_any expires", &text));
     a->event = "client.created";
     return show_client(a, text, secret);
 }

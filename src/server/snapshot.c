@@ -395,6 +395,9 @@ const struct dep_agent *dep_snapshot_user(const struct dep_snapshot *snapshot, s
         .effective_state = by_name.found->issuer.is_enabled ? DEP_STATE_ACTIVE : DEP_STATE_SUSPENDED,
         .ceiling = by_name.found->issuer.ceiling,
         .ceiling_count = by_name.found->issuer.ceiling_count,
+        .delegates = by_name.found->issuer.agents,
+        .delegates_count = by_name.found->issuer.agents_count,
+        .has_delegates = by_name.found->issuer.has_agents,
     };
     return user;
 }

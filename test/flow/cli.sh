@@ -162,6 +162,16 @@ says '└─ worker'
 want 3 deputy agent get wroker
 faults 'did you mean worker?'
 
+begin 'client: an ephemeral instance has an end'
+want 0 deputy client create --agent orchestrator --expires-in 3600 --secret-out instance.secret
+says expires
+want 2 deputy client create --agent orchestrator --expires-in 0 --secret-out other.secret
+
+begin 'issuer: whom its users may hand over to'
+want 0 deputy issuer create https://users.example --name users --org acme --use subject --ceiling "$api read" --agent worker
+says "$worker"
+want 3 deputy issuer create https://more.example --name more --org acme --use subject --ceiling "$api read" --agent wroker
+
 begin 'agent: what it may hand over, and to whom'
 want 0 deputy agent update orchestrator --delegate-to worker --delegate "$api read" --delegate-depth 2 --delegate-lifetime 60
 want 0 deputy agent get orchestrator
