@@ -80,7 +80,7 @@ DEP_MUST struct dep_res dep_admin_update_record(struct dep_admin *a, enum dep_re
 DEP_MUST struct dep_res dep_admin_create_record(struct dep_admin *a, enum dep_record_kind kind, struct dep_str id,
                                                 struct dep_str generated, const char *allowed,
                                                 struct dep_str *ret_text);
-/* admin_records.c, admin_issuers.c: the routes. */
+/* admin_records.c, admin_resources.c, admin_issuers.c: the routes. */
 dep_admin_route dep_admin_agents_list, dep_admin_agents_create, dep_admin_agents_get, dep_admin_agents_update;
 dep_admin_route dep_admin_clients_list, dep_admin_clients_create, dep_admin_clients_get, dep_admin_clients_update;
 dep_admin_route dep_admin_clients_delete, dep_admin_clients_rotate;

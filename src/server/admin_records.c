@@ -1,4 +1,4 @@
-/* The admin API for agents, clients and resources: what is asked is merged into a record, and the record's own strict reader decides. */
+/* The admin API for agents and clients: what is asked is merged into a record, and the record's own strict reader decides. */
 #include <stdio.h>
 #include <string.h>
 
@@ -447,70 +447,4 @@ struct dep_res dep_admin_clients_rotate(struct dep_admin *a)
     a->event = "client.secret_rotated";
     a->target = cell->id;
     return show_client(a, dep_buf_str(&text), secret);
-}
-
-/* ---- resources ---- */
-
-static void write_resource(struct dep_json_writer *writer, const struct dep_cell *cell)
-{
-    dep_resource_write(writer, &cell->resource);
-}
-
-struct dep_res dep_admin_resources_list(struct dep_admin *a)
-{
-    return dep_admin_list(a, DEP_RECORD_RESOURCE, write_resource);
-}
-
-struct dep_res dep_admin_resources_get(struct dep_admin *a)
-{
-    const struct dep_cell *cell;
-
-    DEP_TRY(dep_admin_find(a, DEP_RECORD_RESOURCE, &cell));
-    write_resource(&a->writer, cell);
-    return DEP_OK;
-}
-
-struct dep_res dep_admin_resources_create(struct dep_admin *a)
-{
-    struct dep_str id = DEP_STR_ABSENT, text;
-    struct dep_json_writer writer;
-    struct dep_buf generated;
-
-    if (!dep_is_ok(dep_json_str(DEP_JSON_GET(a->body, "id"), &id)) || dep_str_is_blank(id))
-        return dep_admin_refuse(a, "id is missing: the resource's URI, which becomes aud");
-    if (dep_str_eq(id, a->settings->policy.issuer))
-        return dep_admin_refuse(a, "the issuer itself cannot be a resource");
-    dep_buf_init_arena(&generated, a->arena, 128);
-    dep_json_begin(&writer, &generated);
-    dep_json_open(&writer, '{');
-    dep_json_member_int(&writer, "created", a->now);
-    dep_json_close(&writer, '}');
-    DEP_TRY(dep_admin_create_record(a, DEP_RECORD_RESOURCE, id, dep_buf_str(&generated),
-                                    "id name scopes default_scopes needs_dpop token_lifetime_s", &text));
-    a->event = "resource.created";
-    dep_json_put_raw(&a->writer, text);
-    return DEP_OK;
-}
-
-struct dep_res dep_admin_resources_update(struct dep_admin *a)
-{
-    struct dep_str text;
-
-    DEP_TRY(dep_admin_update_record(a, DEP_RECORD_RESOURCE,
-                                    "name scopes default_scopes needs_dpop token_lifetime_s is_enabled", &text));
-    a->event = "resource.updated";
-    dep_json_put_raw(&a->writer, text);
-    return DEP_OK;
-}
-
-struct dep_res dep_admin_resources_delete(struct dep_admin *a)
-{
-    const struct dep_cell *cell;
-
-    DEP_TRY(dep_admin_find(a, DEP_RECORD_RESOURCE, &cell));
-    dep_admin_change(a, DEP_CHANGE_REMOVE, DEP_RECORD_RESOURCE, cell->id, cell->version, DEP_STR(""));
-    a->event = "resource.deleted";
-    a->target = cell->id;
-    dep_json_put_raw(&a->writer, DEP_STR("{}"));
-    return DEP_OK;
 }

@@ -162,6 +162,15 @@ says '└─ worker'
 want 3 deputy agent get wroker
 faults 'did you mean worker?'
 
+begin 'D11 a resource that takes the name of a deleted one inherits nothing'
+want 0 deputy resource create https://gone.example --name gone --scopes 'read'
+want 0 deputy agent create --name heir --owner alice --org acme --ceiling 'https://gone.example read'
+want 0 deputy resource delete https://gone.example
+want 2 deputy resource create https://gone.example --name gone --scopes 'read'
+faults 'still name a resource'
+want 0 deputy agent update heir --ceiling "$api read"
+want 0 deputy resource create https://gone.example --name gone --scopes 'read'
+
 begin 'client: an ephemeral instance has an end'
 want 0 deputy client create --agent orchestrator --expires-in 3600 --secret-out instance.secret
 says expires
