@@ -27,6 +27,7 @@ static json_t *config_json(const struct dep_config *config)
     json_object_set_new(object, "dpop_age_max_s", json_integer(config->dpop_age_max_s));
     json_object_set_new(object, "dpop_skew_s", json_integer(config->dpop_skew_s));
     json_object_set_new(object, "dpop_needs_nonce", json_boolean(config->dpop_needs_nonce));
+    json_object_set_new(object, "dpop_rsa", json_boolean(config->dpop_rsa));
     json_object_set_new(object, "replay_entries_max", json_integer(config->replay_entries_max));
     return object;
 }

@@ -18,8 +18,9 @@ enum dep_alg {
 #define DEP_ALGS_ALL                                                                          \
     (DEP_ALG_BIT(DEP_ALG_ES256) | DEP_ALG_BIT(DEP_ALG_ED25519) | DEP_ALG_BIT(DEP_ALG_RS256) | \
      DEP_ALG_BIT(DEP_ALG_PS256))
-/* DPoP proofs: no RSA, because an unauthenticated proof could cost 90 verifications. */
+/* DPoP proofs: RSA only where an operator asks for it: whoever sends a proof chooses its key, and importing one costs. */
 #define DEP_ALGS_DPOP (DEP_ALG_BIT(DEP_ALG_ES256) | DEP_ALG_BIT(DEP_ALG_ED25519))
+#define DEP_ALGS_DPOP_RSA (DEP_ALGS_DPOP | DEP_ALG_BIT(DEP_ALG_PS256) | DEP_ALG_BIT(DEP_ALG_RS256))
 
 enum dep_kty { DEP_KTY_NONE, DEP_KTY_P256, DEP_KTY_ED25519, DEP_KTY_RSA };
 

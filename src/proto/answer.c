@@ -83,6 +83,8 @@ static void inherit(struct dep_ctx *c, struct dep_token *token)
     bool is_delegation = !dep_str_eq(dep_token_presenter(subject), c->agent->id);
 
     token->sub = subject->sub;
+    token->acr = subject->acr; /* frozen at the login (rfc9068#2.2.1); what nobody said stays unsaid */
+    token->auth_time = subject->auth_time;
     if (is_delegation)
         token->actors[token->actors_count++] = c->agent->id;
     for (size_t i = 0; i < subject->actors_count; i++)
@@ -185,6 +187,8 @@ static struct dep_res build_token(struct dep_ctx *c)
         make_grant(c, token);
     c->decision->has_token = true;
     c->decision->answer = DEP_ANSWER_TOKEN;
+    if (c->has_dpop && c->policy->dpop.nonce != NULL)
+        c->decision->nonce = dep_dpop_next_nonce(c->arena, c->crypto, &c->policy->dpop, &c->dpop, c->now);
     dep_ctx_effect(c, (struct dep_effect){ .kind = DEP_EFFECT_ISSUE });
     return put_instruction(c);
 }

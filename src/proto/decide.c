@@ -155,12 +155,9 @@ static void refuse(struct dep_ctx *c, const struct dep_check *check, enum dep_er
     decision->check = check->name;
     decision->has_token = false;
     keep_reducing_effects(decision);
-    /* A nonce goes out with every refusal of a proof for want of one, and with no other answer. */
-    if (decision->class == DEP_CLASS_USE_DPOP_NONCE && c->policy->dpop.nonce != NULL) {
-        int64_t from = c->now > c->policy->fence ? c->now : c->policy->fence + 1;
-
-        decision->nonce = dep_nonce_make(c->arena, c->crypto, c->policy->dpop.nonce, from);
-    }
+    /* A nonce goes out with every refusal of a proof for want of one, and with no other refusal. */
+    if (decision->class == DEP_CLASS_USE_DPOP_NONCE && c->policy->dpop.nonce != NULL)
+        decision->nonce = dep_dpop_nonce(c->arena, c->crypto, &c->policy->dpop, c->now);
 }
 
 /* Runs the rows of the request's column. False: facts are missing. */

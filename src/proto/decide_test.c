@@ -234,10 +234,30 @@ DEP_TEST(B38_nonces)
     DEP_CHECK_REFUSED(t, o, DPOP_NONCE_MISSING, USE_DPOP_NONCE);
     DEP_CHECK(t, o.decision.nonce.len == DEP_NONCE_LEN);
     nonce = world_keep(&w, o.decision.nonce);
-    DEP_CHECK_ISSUED(t, world_token(&w, 0, WORLD_API, "read", world_proof(&w, w.proof_key, WORLD_NOW, nonce)));
+    o = world_token(&w, 0, WORLD_API, "read", world_proof(&w, w.proof_key, WORLD_NOW, nonce));
+    DEP_CHECK_ISSUED(t, o);
+    DEP_CHECK(t, o.decision.nonce.len == DEP_NONCE_LEN); /* rfc9449#8.2: the next one, with the token */
     o = world_token(&w, 0, WORLD_API, "read", world_proof(&w, w.proof_key, WORLD_NOW, DEP_STR("bm90IG9uZSBvZiBvdXJz")));
     DEP_CHECK_REFUSED(t, o, DPOP_NONCE, USE_DPOP_NONCE);
     w.policy.dpop.needs_nonce = false;
+}
+
+/* Where nonces are not demanded, the next one comes when the one in use is in its last window, and not before. */
+DEP_TEST(nonces_are_renewed_before_they_end)
+{
+    static const struct {
+        int64_t age_s;
+        bool is_renewed;
+    } cases[] = { { 0, false }, { 59, false }, { 60, true }, { 119, true } };
+
+    for (size_t i = 0; i < DEP_COUNT(cases); i++) {
+        struct dep_str nonce = dep_nonce_make(&w.texts, w.crypto, w.policy.dpop.nonce, WORLD_NOW - cases[i].age_s);
+        struct outcome o = world_token(&w, 0, WORLD_API, "read", world_proof(&w, w.proof_key, WORLD_NOW, nonce));
+
+        DEP_CHECK_ISSUED(t, o);
+        DEP_CHECK(t, (o.decision.nonce.len == DEP_NONCE_LEN) == cases[i].is_renewed);
+    }
+    DEP_CHECK(t, dep_str_is_absent(world_token(&w, 0, WORLD_API, "read", NO_PROOF).decision.nonce));
 }
 
 DEP_TEST(B27_the_fence_after_a_restart)
@@ -358,6 +378,7 @@ int main(void)
         DEP_ROW(B20_window_of_iat),
         DEP_ROW(B31_a_refused_request_uses_nothing_up),
         DEP_ROW(B38_nonces),
+        DEP_ROW(nonces_are_renewed_before_they_end),
         DEP_ROW(B27_the_fence_after_a_restart),
         DEP_ROW(B01_clients_and_resources_that_want_proofs),
         DEP_ROW(introspects_and_revokes),

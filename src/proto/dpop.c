@@ -71,18 +71,31 @@ static struct dep_res check_htu(struct dep_arena *arena, struct dep_str htu, str
 /* rfc9449#8: a nonce that is there must be ours; one is needed when the policy asks, or when the proof is old enough to have been
  * used before this process started. */
 static struct dep_res check_nonce(struct dep_crypto *crypto, const struct dep_dpop_policy *policy,
-                                  const struct claims *claims, int64_t now)
+                                  const struct claims *claims, int64_t now, int64_t *ret_minted)
 {
     bool is_fenced = policy->fence > 0 && claims->iat <= policy->fence + policy->skew_s;
-    int64_t minted = 0;
 
     if (dep_str_is_blank(claims->nonce)) {
         if (policy->needs_nonce)
             return DEP_FAIL(DPOP_NONCE_MISSING);
         return is_fenced ? DEP_FAIL(DPOP_FENCE) : DEP_OK;
     }
-    DEP_TRY(dep_nonce_check(crypto, policy->nonce, claims->nonce, now, &minted));
-    return is_fenced && minted <= policy->fence ? DEP_FAIL(DPOP_FENCE) : DEP_OK;
+    DEP_TRY(dep_nonce_check(crypto, policy->nonce, claims->nonce, now, ret_minted));
+    return is_fenced && *ret_minted <= policy->fence ? DEP_FAIL(DPOP_FENCE) : DEP_OK;
+}
+
+struct dep_str dep_dpop_nonce(struct dep_arena *arena, struct dep_crypto *crypto, const struct dep_dpop_policy *policy,
+                              int64_t now)
+{
+    return dep_nonce_make(arena, crypto, policy->nonce, now > policy->fence ? now : policy->fence + 1);
+}
+
+struct dep_str dep_dpop_next_nonce(struct dep_arena *arena, struct dep_crypto *crypto,
+                                   const struct dep_dpop_policy *policy, const struct dep_dpop *dpop, int64_t now)
+{
+    bool is_in_last_window = dpop->nonce_minted > 0 && now - dpop->nonce_minted >= policy->nonce->window_s;
+
+    return policy->needs_nonce || is_in_last_window ? dep_dpop_nonce(arena, crypto, policy, now) : DEP_STR_ABSENT;
 }
 
 static struct dep_res check_ath(struct dep_crypto *crypto, struct dep_str ath, struct dep_str token)
@@ -98,14 +111,14 @@ static struct dep_res check_ath(struct dep_crypto *crypto, struct dep_str ath, s
 
 static struct dep_res check_claims(struct dep_arena *arena, struct dep_crypto *crypto,
                                    const struct dep_dpop_policy *policy, const struct dep_dpop_request *request,
-                                   const struct claims *claims, int64_t now)
+                                   const struct claims *claims, int64_t now, int64_t *ret_minted)
 {
     if (!dep_str_eq(claims->htm, request->method))
         return DEP_FAIL(DPOP_HTM);
     DEP_TRY(check_htu(arena, claims->htu, request->url));
     if (claims->iat > now + policy->skew_s || claims->iat < now - policy->age_max_s)
         return DEP_FAIL(DPOP_IAT);
-    DEP_TRY(check_nonce(crypto, policy, claims, now));
+    DEP_TRY(check_nonce(crypto, policy, claims, now, ret_minted));
     if (!dep_str_is_absent(request->token))
         DEP_TRY(check_ath(crypto, claims->ath, request->token));
     return DEP_OK;
@@ -114,9 +127,9 @@ static struct dep_res check_claims(struct dep_arena *arena, struct dep_crypto *c
 struct dep_res dep_dpop_check(struct dep_arena *arena, struct dep_crypto *crypto, const struct dep_dpop_policy *policy,
                               const struct dep_dpop_request *request, int64_t now, struct dep_dpop *ret_dpop)
 {
-    static const struct dep_jws_rules rules = {
+    const struct dep_jws_rules rules = {
         .bytes_max = PROOF_BYTES_MAX,
-        .algs = DEP_ALGS_DPOP,
+        .algs = policy->algs != 0 ? policy->algs : DEP_ALGS_DPOP,
         .typs = proof_typs,
         .typs_count = 1,
         .takes_jwk = true,
@@ -132,7 +145,7 @@ struct dep_res dep_dpop_check(struct dep_arena *arena, struct dep_crypto *crypto
     if (!dep_is_ok(dep_jwt_claims(arena, &jws, &json)))
         return DEP_FAIL(DPOP_CLAIMS);
     DEP_TRY(read_claims(json, &claims));
-    DEP_TRY(check_claims(arena, crypto, policy, request, &claims, now));
+    DEP_TRY(check_claims(arena, crypto, policy, request, &claims, now, &dpop.nonce_minted));
     if (!dep_str_is_absent(request->bound_jkt) && !dep_str_eq(request->bound_jkt, dpop.jkt))
         return DEP_FAIL(TOKEN_BINDING);
     dep_replay_key(crypto, DEP_STR(""), DEP_REPLAY_DPOP, dpop.jkt, request->url, claims.jti, dpop.replay_key);

@@ -11,6 +11,7 @@ struct dep_dpop_policy {
     int64_t skew_s;    /* 10 */
     int64_t fence;     /* proofs with iat <= fence + skew need a nonce minted after it; 0: no fence */
     bool needs_nonce;  /* always ask for a nonce */
+    unsigned algs;     /* DEP_ALG_BIT()s; 0: DEP_ALGS_DPOP */
     const struct dep_nonce_policy *nonce;
 };
 
@@ -27,7 +28,16 @@ struct dep_dpop {
     struct dep_str jkt; /* the proof key's thumbprint, text */
     unsigned char replay_key[DEP_REPLAY_KEY_BYTES];
     int64_t replay_until; /* the last second at which the proof could be accepted */
+    int64_t nonce_minted; /* of the nonce in it; 0: it had none */
 };
+
+/* A nonce that is good from now on, past the fence too. */
+struct dep_str dep_dpop_nonce(struct dep_arena *arena, struct dep_crypto *crypto, const struct dep_dpop_policy *policy,
+                              int64_t now);
+/* The nonce to send with a success (rfc9449#8.2): when every proof needs one, or the one used here is in its last window;
+ * absent otherwise. */
+struct dep_str dep_dpop_next_nonce(struct dep_arena *arena, struct dep_crypto *crypto,
+                                   const struct dep_dpop_policy *policy, const struct dep_dpop *dpop, int64_t now);
 
 /* All checks of RFC 9449 section 4.3 but uniqueness, which the caller settles last with `replay_key`. Failures are DEP_ERR_DPOP_
  * reasons; a key other than the token's is DEP_ERR_TOKEN_BINDING. */

@@ -120,6 +120,12 @@ struct dep_res dep_foreign_subject(struct dep_ctx *c, const struct dep_foreign *
         DEP_TRY(dep_json_time(iat, &token.iat));
     if (jti != NULL)
         DEP_TRY(dep_json_str(jti, &token.jti));
+    if (DEP_JSON_GET(foreign->claims, "acr") != NULL)
+        DEP_TRY(dep_json_str(DEP_JSON_GET(foreign->claims, "acr"), &token.acr));
+    if (token.acr.len > DEP_ACR_MAX)
+        return DEP_FAIL(JWT_CLAIMS);
+    if (DEP_JSON_GET(foreign->claims, "auth_time") != NULL)
+        DEP_TRY(dep_json_time(DEP_JSON_GET(foreign->claims, "auth_time"), &token.auth_time));
     /* A grant's scope is a limit (oauth.md J11); an ID token's says nothing to us. */
     if (c->column == DEP_COLUMN_JWT_BEARER && DEP_JSON_GET(foreign->claims, "scope") != NULL)
         DEP_TRY(dep_json_str(DEP_JSON_GET(foreign->claims, "scope"), &token.scope));

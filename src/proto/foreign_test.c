@@ -77,6 +77,26 @@ DEP_TEST(D21_foreign_claims_are_evidence_only)
     DEP_CHECK(t, dep_str_is_absent(o.decision.token.jkt));
 }
 
+/* rfc9068#2.2.1: how and when the user logged in is the user's issuer's word, and stays as it was through every hop. */
+DEP_TEST(the_login_is_carried_unchanged)
+{
+    struct outcome o = exchange(ORCHESTRATOR, id_token(",\"acr\":\"urn:example:mfa\",\"auth_time\":1700000000"),
+                                ID_TOKEN_TYPE, "&audience=" WORLD_WORKER "&scope=read");
+
+    DEP_CHECK_ISSUED(t, o);
+    DEP_CHECK_STR(t, o.decision.token.acr, "urn:example:mfa");
+    DEP_CHECK(t, o.decision.token.auth_time == 1700000000);
+    o = world_exchange(&w, WORKER, o.token, "&resource=" WORLD_API "&scope=read", NO_PROOF);
+    DEP_CHECK_ISSUED(t, o);
+    DEP_CHECK_STR(t, o.decision.token.acr, "urn:example:mfa");
+    DEP_CHECK(t, o.decision.token.auth_time == 1700000000);
+    o = exchange(ORCHESTRATOR, id_token(""), ID_TOKEN_TYPE, "&resource=" WORLD_API "&scope=read");
+    DEP_CHECK_ISSUED(t, o);
+    DEP_CHECK(t, dep_str_is_absent(o.decision.token.acr) && o.decision.token.auth_time == 0);
+    DEP_CHECK_REFUSED(t, exchange(ORCHESTRATOR, id_token(",\"acr\":7"), ID_TOKEN_TYPE, "&resource=" WORLD_API),
+                      JSON_TYPE, INVALID_REQUEST);
+}
+
 DEP_TEST(the_issuers_ceiling_holds)
 {
     /* The issuer's users have rights at the first API only. */
@@ -346,6 +366,7 @@ int main(void)
     static const struct dep_test_row rows[] = {
         DEP_ROW(user_then_three_actors),
         DEP_ROW(D21_foreign_claims_are_evidence_only),
+        DEP_ROW(the_login_is_carried_unchanged),
         DEP_ROW(the_issuers_ceiling_holds),
         DEP_ROW(D16_bad_foreign_subjects),
         DEP_ROW(audiences_that_the_record_names),

@@ -9,9 +9,10 @@
 #define DEP_NONCE_LEN 32u /* 24 bytes: 8 of time, 16 of MAC */
 
 struct dep_nonce_policy {
-    struct dep_secret key;  /* 32 bytes; servers and guards have different ones */
-    struct dep_str purpose; /* "as" or the guard's resource: a nonce of one is none of the other */
-    int64_t window_s;       /* 60 */
+    struct dep_secret key; /* 32 bytes; servers and guards have different ones */
+    struct dep_str
+        purpose;      /* the token endpoint's URL, or "guard " and the resource: a nonce of one is none of the other */
+    int64_t window_s; /* 60 */
 };
 
 /* The nonce of this window, into the arena. */

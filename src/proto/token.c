@@ -1,6 +1,7 @@
 /* Access tokens: the claims, read and written (RFC 9068, RFC 8693 section 4.1, RFC 9449 section 6.1). */
 #include "proto/token.h"
 
+#include "proto/details.h"
 #include "proto/scope.h"
 
 static const struct dep_str access_token_typs[] = { DEP_STR_INIT("at+jwt") };
@@ -66,6 +67,15 @@ static struct dep_res read_may_act(const struct dep_json *may_act, struct dep_to
     return dep_str_is_blank(token->may_act) ? DEP_FAIL(JWT_CLAIMS) : DEP_OK;
 }
 
+static struct dep_res read_details(const struct dep_json *details, struct dep_token *token)
+{
+    if (details == NULL)
+        return DEP_OK;
+    DEP_TRY(dep_details_check(details));
+    token->details = details->raw;
+    return DEP_OK;
+}
+
 /* An array of strings that are not blank, at most `max` of them. Absent: none. */
 static struct dep_res read_list(const struct dep_json *array, struct dep_str *items, size_t max, size_t *ret_count)
 {
@@ -102,6 +112,7 @@ struct dep_res dep_token_read(const struct dep_json *claims, struct dep_token *r
         { DEP_STR_INIT("task_id"), &token.task_id, false },
         { DEP_STR_INIT("parent_task_id"), &token.parent_task_id, false },
         { DEP_STR_INIT("org_id"), &token.org_id, false },
+        { DEP_STR_INIT("acr"), &token.acr, false },
     };
 
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
@@ -113,12 +124,15 @@ struct dep_res dep_token_read(const struct dep_json *claims, struct dep_token *r
         if (texts[i].is_required && dep_str_is_blank(*texts[i].value))
             return DEP_FAIL(JWT_MISSING);
     }
-    if (token.jti.len > DEP_JTI_MAX)
+    if (token.jti.len > DEP_JTI_MAX || token.acr.len > DEP_ACR_MAX)
         return DEP_FAIL(JWT_CLAIMS);
     DEP_TRY(dep_json_time(DEP_JSON_GET(claims, "iat"), &token.iat));
     DEP_TRY(dep_json_time(DEP_JSON_GET(claims, "exp"), &token.exp));
     if (DEP_JSON_GET(claims, "nbf") != NULL)
         DEP_TRY(dep_json_time(DEP_JSON_GET(claims, "nbf"), &token.nbf));
+    if (DEP_JSON_GET(claims, "auth_time") != NULL)
+        DEP_TRY(dep_json_time(DEP_JSON_GET(claims, "auth_time"), &token.auth_time));
+    DEP_TRY(read_details(DEP_JSON_GET(claims, "authorization_details"), &token));
     DEP_TRY(read_aud(DEP_JSON_GET(claims, "aud"), &token));
     DEP_TRY(read_cnf(DEP_JSON_GET(claims, "cnf"), &token));
     DEP_TRY(read_act(DEP_JSON_GET(claims, "act"), &token));
@@ -224,6 +238,13 @@ void dep_token_write(struct dep_json_writer *writer, const struct dep_token *tok
     dep_json_member(writer, "parent_task_id", token->parent_task_id);
     dep_json_member(writer, "org_id", token->org_id);
     write_list(writer, "resources", token->resources, token->resources_count);
+    dep_json_member(writer, "acr", token->acr);
+    if (token->auth_time > 0)
+        dep_json_member_int(writer, "auth_time", token->auth_time);
+    if (!dep_str_is_absent(token->details)) {
+        dep_json_name(writer, "authorization_details");
+        dep_json_put_raw(writer, token->details);
+    }
     write_list(writer, "lineage", token->lineage, token->lineage_count);
     write_list(writer, "origins", token->origins, token->origins_count);
     dep_json_close(writer, '}');

@@ -13,6 +13,7 @@
 #define DEP_AUDIENCES_MAX 16u
 #define DEP_TASK_MAX 128u
 #define DEP_JTI_MAX 128u
+#define DEP_ACR_MAX 256u
 
 struct dep_token {
     struct dep_str iss, sub, client_id, jti;
@@ -34,6 +35,9 @@ struct dep_token {
     size_t resources_count;           /* 0: whatever the ceilings on the way allow */
     struct dep_str may_act;           /* may_act.sub: who may become the actor; absent: nobody else */
     struct dep_str agent_name, agent_version, task_id, parent_task_id, org_id; /* absent when there is none */
+    struct dep_str acr;     /* how the user logged in (rfc9068#2.2.1); absent when nobody said */
+    int64_t auth_time;      /* when; 0 when nobody said */
+    struct dep_str details; /* authorization_details (rfc9396#9.1): the JSON array as it stands; absent: none */
 };
 
 /* What a place expects of an access token. */

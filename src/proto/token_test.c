@@ -47,6 +47,13 @@ static const struct {
     { "actor without sub", "{" BASE ",\"aud\":\"x\",\"act\":{\"iss\":\"a\"}}", false },
     { "actor blank", "{" BASE ",\"aud\":\"x\",\"act\":{\"sub\":\"\"}}", false },
     { "actor a text", "{" BASE ",\"aud\":\"x\",\"act\":\"a\"}", false },
+    { "login", "{" BASE ",\"aud\":\"x\",\"acr\":\"a\",\"auth_time\":1}", true },
+    { "acr a number", "{" BASE ",\"aud\":\"x\",\"acr\":1}", false },
+    { "auth_time a text", "{" BASE ",\"aud\":\"x\",\"auth_time\":\"1\"}", false },
+    { "auth_time negative", "{" BASE ",\"aud\":\"x\",\"auth_time\":-1}", false },
+    { "details", "{" BASE ",\"aud\":\"x\",\"authorization_details\":[{\"type\":\"a\"}]}", true },
+    { "details a text", "{" BASE ",\"aud\":\"x\",\"authorization_details\":\"[]\"}", false },
+    { "details without type", "{" BASE ",\"aud\":\"x\",\"authorization_details\":[{}]}", false },
     { "lineage", "{" BASE ",\"aud\":\"x\",\"lineage\":[\"1\",\"2\"]}", true },
     { "lineage a text", "{" BASE ",\"aud\":\"x\",\"lineage\":\"1\"}", false },
     { "lineage of numbers", "{" BASE ",\"aud\":\"x\",\"lineage\":[1]}", false },
@@ -91,6 +98,9 @@ static struct dep_token full(void)
         .task_id = DEP_STR("T2"),
         .parent_task_id = DEP_STR("T1"),
         .org_id = DEP_STR("acme"),
+        .acr = DEP_STR("urn:example:mfa"),
+        .auth_time = WORLD_NOW - 60,
+        .details = DEP_STR("[{\"type\":\"order\"}]"),
     };
 }
 
@@ -116,6 +126,8 @@ DEP_TEST(what_is_written_is_read)
     DEP_CHECK_OK(t, dep_token_read(json, &again));
     DEP_CHECK(t, dep_str_eq(written(&again), first));
     DEP_CHECK(t, again.aud_count == 2 && again.actors_count == 2 && again.lineage_count == 2);
+    DEP_CHECK(t, dep_str_eq(again.acr, token.acr) && again.auth_time == token.auth_time);
+    DEP_CHECK(t, dep_str_eq(again.details, token.details));
     DEP_CHECK_STR(t, again.agent_name, "the \"worker\"");
     DEP_CHECK_STR(t, DEP_JSON_GET(json, "act")->raw,
                   "{\"sub\":\"" WORLD_WORKER "\",\"act\":{\"sub\":\"" WORLD_ORCHESTRATOR "\"}}");

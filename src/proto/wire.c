@@ -127,6 +127,8 @@ static struct dep_res write_token(struct dep_arena *arena, const struct dep_deci
         return DEP_FAIL(ARENA_FULL);
     dep_buf_fit(&body, arena);
     answer->body = dep_buf_str(&body);
+    if (!dep_str_is_absent(decision->nonce)) /* rfc9449#8.2 */
+        dep_wire_header(answer, "DPoP-Nonce", decision->nonce);
     return DEP_OK;
 }
 

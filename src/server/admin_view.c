@@ -158,6 +158,7 @@ struct dep_res dep_admin_config(struct dep_admin *a)
     dep_json_member_int(&a->writer, "dpop_skew_s", config->dpop_skew_s);
     dep_json_member_int(&a->writer, "replay_entries_max", config->replay_entries_max);
     dep_json_member_bool(&a->writer, "dpop_needs_nonce", config->dpop_needs_nonce);
+    dep_json_member_bool(&a->writer, "dpop_rsa", config->dpop_rsa);
     dep_json_close(&a->writer, '}');
     return DEP_OK;
 }

@@ -29,6 +29,7 @@ static const cyaml_schema_field_t fields[] = {
     NUMBER(dpop_skew_s),
     NUMBER(replay_entries_max),
     FLAG(dpop_needs_nonce),
+    FLAG(dpop_rsa),
     CYAML_FIELD_END,
 };
 

@@ -22,6 +22,7 @@ struct dep_config {
     int64_t dpop_skew_s;
     int64_t replay_entries_max;
     bool dpop_needs_nonce;
+    bool dpop_rsa; /* PS256 and RS256 for proofs too */
 };
 
 /* What is wrong, for people: "file:3: unknown key 'isuer'; did you mean 'issuer'?" */

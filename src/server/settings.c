@@ -110,7 +110,10 @@ static bool write_metadata(struct dep_settings *settings)
          "private_key_jwt");
     LIST(&writer, "revocation_endpoint_auth_signing_alg_values_supported", "ES256", "EdDSA", "Ed25519", "RS256",
          "PS256");
-    LIST(&writer, "dpop_signing_alg_values_supported", "ES256", "EdDSA", "Ed25519");
+    if (settings->config->dpop_rsa)
+        LIST(&writer, "dpop_signing_alg_values_supported", "ES256", "EdDSA", "Ed25519", "PS256", "RS256");
+    else
+        LIST(&writer, "dpop_signing_alg_values_supported", "ES256", "EdDSA", "Ed25519");
     dep_json_close(&writer, '}');
     settings->metadata_len = buf.len;
     return !buf.has_failed;
@@ -137,7 +140,7 @@ static struct dep_res fill(struct dep_crypto *crypto, int64_t fence, struct dep_
     memcpy(settings->token_url, url.ptr, url.len);
     settings->nonce = (struct dep_nonce_policy){
         .key = dep_secret(settings->nonce_key, sizeof(settings->nonce_key)),
-        .purpose = DEP_STR("as"),
+        .purpose = dep_str(settings->token_url, url.len),
         .window_s = NONCE_WINDOW_S,
     };
     settings->policy = (struct dep_policy){
@@ -152,6 +155,7 @@ static struct dep_res fill(struct dep_crypto *crypto, int64_t fence, struct dep_
             .skew_s = config->dpop_skew_s,
             .fence = fence,
             .needs_nonce = config->dpop_needs_nonce,
+            .algs = config->dpop_rsa ? DEP_ALGS_DPOP_RSA : DEP_ALGS_DPOP,
             .nonce = &settings->nonce,
         },
     };
