@@ -25,6 +25,9 @@ static const struct shape {
     { DEP_CLASS_INVALID_DPOP_PROOF, 401, "invalid_dpop_proof", "Unauthorized", CHALLENGE_DPOP },
     { DEP_CLASS_USE_DPOP_NONCE, 401, "use_dpop_nonce", "Unauthorized", CHALLENGE_DPOP },
     { DEP_CLASS_INSUFFICIENT_SCOPE, 403, "insufficient_scope", "Forbidden", CHALLENGE_BOTH },
+    /* No error code: no other scope would help, and clients that see one come back with a token that helps as little. */
+    { DEP_CLASS_FORBIDDEN, 403, NULL, "Forbidden", CHALLENGE_BOTH },
+    { DEP_CLASS_INSUFFICIENT_LOGIN, 401, "insufficient_user_authentication", "Unauthorized", CHALLENGE_BOTH },
     { DEP_CLASS_INVALID_REQUEST, 400, "invalid_request", "Bad Request", CHALLENGE_BOTH },
     { DEP_CLASS_TOO_LARGE, 400, "invalid_request", "Bad Request", CHALLENGE_BOTH },
     { DEP_CLASS_RATE_LIMITED, 429, NULL, "Too Many Requests", CHALLENGE_NONE },
@@ -39,20 +42,36 @@ static const struct shape *shape_of(enum dep_class class)
     return &trouble;
 }
 
-static void put_challenges(struct dep_buf *buf, const struct dep_guard_policy *policy, const struct shape *shape)
+static struct dep_str algs_of(unsigned algs)
 {
+    return (algs & DEP_ALG_BIT(DEP_ALG_PS256)) != 0 ? DEP_STR("ES256 EdDSA PS256 RS256") : DEP_STR("ES256 EdDSA");
+}
+
+static void put_challenges(struct dep_buf *buf, const struct dep_guard_policy *policy, const struct shape *shape,
+                           const struct dep_guard_rule *rule)
+{
+    struct dep_str scopes = rule != NULL ? rule->challenge : policy->scopes;
+    bool needs_dpop = policy->needs_dpop || (rule != NULL && rule->needs_dpop);
+    char number[24];
+    struct dep_buf max_age;
     struct dep_challenge challenge = {
         .scheme = "Bearer",
         .error = dep_str_c(shape->error),
         .error_description = shape->error == NULL ? DEP_STR_ABSENT : dep_str_c(dep_class_text(shape->class)),
-        .scope = dep_str_is_blank(policy->scopes) ? DEP_STR_ABSENT : policy->scopes,
+        .scope = dep_str_is_blank(scopes) ? DEP_STR_ABSENT : scopes,
         .resource_metadata = policy->resource_metadata,
     };
 
-    if (shape->challenge == CHALLENGE_BOTH && !policy->needs_dpop)
+    if (shape->class == DEP_CLASS_INSUFFICIENT_LOGIN && rule != NULL) { /* rfc9470#3 */
+        challenge.acr_values = dep_str_is_blank(rule->acr_values) ? DEP_STR_ABSENT : rule->acr_values;
+        dep_buf_init(&max_age, number, sizeof(number));
+        dep_buf_put_int(&max_age, rule->max_age_s);
+        challenge.max_age = rule->max_age_s >= 0 ? dep_buf_str(&max_age) : DEP_STR_ABSENT;
+    }
+    if (shape->challenge == CHALLENGE_BOTH && !needs_dpop)
         dep_challenge_put(buf, &challenge);
     challenge.scheme = "DPoP";
-    challenge.algs = DEP_STR("ES256 EdDSA");
+    challenge.algs = algs_of(policy->dpop.algs);
     dep_challenge_put(buf, &challenge);
 }
 
@@ -70,13 +89,11 @@ void dep_guard_answer(struct dep_arena *arena, struct dep_crypto *crypto, const 
         struct dep_buf buf;
 
         dep_buf_init_arena(&buf, arena, CHALLENGE_MAX);
-        put_challenges(&buf, policy, shape);
+        put_challenges(&buf, policy, shape, decision->rule);
         decision->www_authenticate = dep_buf_str(&buf);
     }
     if (shape->class == DEP_CLASS_USE_DPOP_NONCE)
-        decision->dpop_nonce =
-            dep_nonce_make(arena, crypto, policy->dpop.nonce,
-                           now > policy->dpop.fence ? now : policy->dpop.fence + 1); /* past the fence */
+        decision->dpop_nonce = dep_dpop_nonce(arena, crypto, &policy->dpop, now);
 }
 
 void dep_guard_put_body(struct dep_buf *buf, const struct dep_guard_decision *decision)

@@ -13,6 +13,7 @@
 
 #include "base/url.h"
 #include "guard/answer.h"
+#include "guard/demand.h"
 #include "guard/identity.h"
 #include "guard/origin.h"
 #include "proto/scope.h"
@@ -43,6 +44,37 @@ static struct dep_res headers_once(struct run *run)
 static struct dep_res origin_known(struct run *run)
 {
     return dep_guard_origin(&run->headers, &run->decision->method, &run->decision->path);
+}
+
+/* Pages of other origins may not use a browser that is let in (MCP transport: DNS rebinding). */
+static struct dep_res web_origin(struct run *run)
+{
+    const struct dep_guard_rules *rules = run->policy->rules;
+
+    if (rules == NULL || rules->origins.count == 0 || run->headers.count[DEP_GUARD_WEB_ORIGIN] == 0)
+        return DEP_OK;
+    return dep_guard_list_has(rules->origins, run->headers.value[DEP_GUARD_WEB_ORIGIN]) ? DEP_OK
+                                                                                        : DEP_FAIL(GUARD_WEB_ORIGIN);
+}
+
+/* Before the credentials: a challenge says what this very request needs. */
+static struct dep_res rule_found(struct run *run)
+{
+    const struct dep_guard_rules *rules = run->policy->rules;
+    struct dep_guard_decision *decision = run->decision;
+    struct dep_guard_mcp_headers mcp;
+    struct dep_res res;
+
+    if (rules == NULL)
+        return DEP_OK;
+    res = dep_guard_rules_find(rules, decision->method, decision->path, NULL, &decision->rule);
+    if (res.err != DEP_ERR_GUARD_TOOL_UNKNOWN)
+        return res;
+    mcp = (struct dep_guard_mcp_headers){ run->headers.value[DEP_GUARD_MCP_VERSION],
+                                          run->headers.value[DEP_GUARD_MCP_METHOD],
+                                          run->headers.value[DEP_GUARD_MCP_NAME] };
+    DEP_TRY(dep_guard_mcp_read(run->arena, &mcp, run->request->body, rules->mcp_headers_count, &decision->mcp));
+    return dep_guard_rules_find(rules, decision->method, decision->path, &decision->mcp, &decision->rule);
 }
 
 /* A token in the query or the body is not looked for: it counts as none (oauth-v2-1#5.1.1). */
@@ -152,7 +184,9 @@ static struct dep_res token_scheme(struct run *run)
 
 static struct dep_res token_bound(struct run *run)
 {
-    return run->policy->needs_dpop && !run->is_dpop ? DEP_FAIL(GUARD_UNBOUND) : DEP_OK;
+    bool needs_dpop = run->policy->needs_dpop || (run->decision->rule != NULL && run->decision->rule->needs_dpop);
+
+    return needs_dpop && !run->is_dpop ? DEP_FAIL(GUARD_UNBOUND) : DEP_OK;
 }
 
 static struct dep_res token_identity(struct run *run)
@@ -196,11 +230,43 @@ static struct dep_res proof_valid(struct run *run)
     DEP_TRY(dep_dpop_check(run->arena, run->crypto, &run->policy->dpop, &proof, run->now, &dpop));
     memcpy(run->decision->replay_key, dpop.replay_key, sizeof(dpop.replay_key));
     run->decision->replay_until = dpop.replay_until;
+    if (run->policy->dpop.nonce != NULL)
+        run->decision->dpop_nonce = dep_dpop_next_nonce(run->arena, run->crypto, &run->policy->dpop, &dpop, run->now);
     return DEP_OK;
+}
+
+static struct dep_res rule_actor(struct run *run)
+{
+    const struct dep_guard_rule *rule = run->decision->rule;
+
+    return rule == NULL ? DEP_OK : dep_guard_demand_actor(rule, run->decision->token);
+}
+
+static struct dep_res rule_details(struct run *run)
+{
+    const struct dep_guard_rule *rule = run->decision->rule;
+    struct dep_str url;
+
+    if (rule == NULL || dep_str_is_blank(rule->details_type))
+        return DEP_OK;
+    DEP_TRY(request_url(run, &url));
+    return dep_guard_demand_details(run->arena, rule, run->decision->token, url);
+}
+
+/* Before the scopes: its challenge names them too, so that one new login is enough. */
+static struct dep_res rule_login(struct run *run)
+{
+    const struct dep_guard_rule *rule = run->decision->rule;
+
+    return rule == NULL ? DEP_OK
+                        : dep_guard_demand_login(rule, run->decision->token, run->now, run->policy->token.skew_s);
 }
 
 static struct dep_res token_scope(struct run *run)
 {
+    if (run->decision->rule != NULL)
+        return dep_guard_rule_has_scopes(run->decision->rule, run->decision->token->scope) ? DEP_OK
+                                                                                           : DEP_FAIL(TOKEN_SCOPE);
     if (dep_str_is_blank(run->policy->scopes))
         return DEP_OK;
     return dep_scope_within(run->policy->scopes, run->decision->token->scope) ? DEP_OK : DEP_FAIL(TOKEN_SCOPE);
@@ -224,6 +290,8 @@ static const struct row {
     { "audit.writable", "architecture: audit", audit_writable },
     { "headers.once", "rfc6750#2", headers_once },
     { "origin.known", "integrations#3.4 G1", origin_known },
+    { "origin.web", "mcp: transport, security", web_origin },
+    { "rule.found", "integrations#3.4 G10", rule_found },
     { "credentials.present", "rfc6750#3", credentials_present },
     { "credentials.scheme", "rfc6750#2.1", credentials_scheme },
     { "proof.single", "rfc9449#4.3", proof_single },
@@ -237,6 +305,9 @@ static const struct row {
     { "token.bound", "rfc9728#2", token_bound },
     { "token.identity", "integrations#3.4 G2", token_identity },
     { "proof.valid", "rfc9449#4.3", proof_valid },
+    { "rule.actor", "rfc8693#4.1", rule_actor },
+    { "rule.details", "rfc9396#9.1", rule_details },
+    { "rule.login", "rfc9470#3", rule_login },
     { "token.scope", "rfc6750#3.1", token_scope },
     { "proof.new", "rfc9449#11.1", proof_new },
 };

@@ -11,6 +11,7 @@
 #define DEP_GUARD_GUARD_H
 
 #include "base/id.h"
+#include "guard/rules.h"
 #include "http/header.h"
 #include "proto/dpop.h"
 #include "proto/revocation.h"
@@ -31,8 +32,9 @@ const char *dep_guard_adapter_name(enum dep_guard_adapter adapter);
 struct dep_guard_policy {
     struct dep_str origin;            /* scheme and authority callers use, no slash at the end: "https://api.example" */
     struct dep_str resource_metadata; /* URL of the protected-resource metadata */
-    struct dep_str scopes;            /* every request needs all of them; absent: none */
-    struct dep_token_policy token;    /* issuer, audience, algorithms, skew */
+    struct dep_str scopes;            /* every request needs all of them; absent: none. With rules: in their `base` */
+    const struct dep_guard_rules *rules; /* NULL: none; `scopes` and needs_dpop are all there is */
+    struct dep_token_policy token;       /* issuer, audience, algorithms, skew */
     struct dep_dpop_policy dpop;
     bool needs_dpop; /* bound tokens only */
     int64_t feed_silence_max_s;
@@ -43,6 +45,7 @@ struct dep_guard_request {
     const struct dep_header *headers; /* as the proxy sent them, all of them */
     size_t headers_count;
     struct dep_str method, target; /* EXT_AUTHZ and IN_PROCESS only: as the caller sent them */
+    struct dep_str body;           /* for rules about MCP; absent: out of sight */
 };
 
 struct dep_guard_facts {
@@ -78,7 +81,7 @@ struct dep_guard_decision {
     size_t rows_run;                             /* the trace: rows of the table that ran, the refusing one included */
     int status;                                  /* 200, 400, 401, 403, 429, 503 */
     struct dep_str error;                        /* registered code; absent: none on the wire */
-    struct dep_str www_authenticate, dpop_nonce; /* absent: not sent */
+    struct dep_str www_authenticate, dpop_nonce; /* absent: not sent; the nonce also goes out with an allow */
     int64_t retry_after_s;                       /* 0: not sent */
     unsigned effects;
     unsigned char token_digest[DEP_SHA256_LEN]; /* SHA-256 of the whole token */
@@ -86,6 +89,8 @@ struct dep_guard_decision {
     int64_t replay_until;
     const struct dep_token *token;                  /* verified, also where a later row refuses; else NULL */
     struct dep_str method, path;                    /* of the original request, no query; absent when not known */
+    const struct dep_guard_rule *rule;              /* the one that decided; NULL: there are no rules, or none fits */
+    struct dep_guard_mcp mcp;                       /* the message, when a rule asked for it */
     struct dep_header identity[DEP_GUARD_IDENTITY]; /* on allow */
 };
 

@@ -28,6 +28,7 @@ struct fixture {
     struct dep_guard_policy policy;
     struct dep_guard_facts facts;
     int64_t now;
+    struct dep_str body; /* of the next requests; absent: out of sight */
     unsigned char random[DEP_ULID_RANDOM];
     struct dep_guard_decision decision;
 };
@@ -117,7 +118,9 @@ static inline struct dep_str good_proof(struct fixture *f, struct dep_str token)
 static inline void decide(struct fixture *f, enum dep_guard_adapter adapter, const struct dep_header *headers,
                           size_t count)
 {
-    const struct dep_guard_request request = { .adapter = adapter, .headers = headers, .headers_count = count };
+    const struct dep_guard_request request = {
+        .adapter = adapter, .headers = headers, .headers_count = count, .body = f->body
+    };
     struct dep_guard_facts facts = f->facts;
 
     for (unsigned round = 0; round < 4; round++) {

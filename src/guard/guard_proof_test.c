@@ -308,8 +308,66 @@ DEP_TEST(B38_B39_B42_nonces)
         DEP_CHECK(t, f.decision.dpop_nonce.len == DEP_NONCE_LEN);
         ask_dpop(&f, token, proof_for(&f, f.client, "POST", RESOURCE, token, f.decision.dpop_nonce, NOW));
         check_allowed(t, &f, "B42 the one that was given");
+        DEP_CHECK(t, f.decision.dpop_nonce.len == DEP_NONCE_LEN); /* rfc9449#8.2: the next one */
     }
+    ask_dpop(&f, token, proof_for(&f, f.client, "POST", RESOURCE, DEP_STR("another"), f.decision.dpop_nonce, NOW));
+    check_refused(t, &f, "another fault", 401, "invalid_dpop_proof");
+    DEP_CHECK(t, dep_str_is_absent(f.decision.dpop_nonce));
     tear_down(&f);
+}
+
+/* Where nonces are not demanded, an allow brings the next one when the one in use is in its last window. */
+DEP_TEST(B39_nonces_are_renewed_before_they_end)
+{
+    static const struct {
+        int64_t age_s;
+        bool is_renewed;
+    } cases[] = { { 0, false }, { 59, false }, { 60, true }, { 119, true } };
+    struct fixture f;
+
+    set_up(&f);
+
+    struct dep_str token = bound_token(&f);
+
+    for (size_t i = 0; i < DEP_COUNT(cases); i++) {
+        struct dep_str nonce = dep_nonce_make(&f.arena, f.crypto, &f.nonce, NOW - cases[i].age_s);
+
+        ask_dpop(&f, token, proof_for(&f, f.client, "POST", RESOURCE, token, nonce, NOW));
+        check_allowed(t, &f, "with a nonce");
+        DEP_CHECK(t, (f.decision.dpop_nonce.len == DEP_NONCE_LEN) == cases[i].is_renewed);
+    }
+    ask_dpop(&f, token, good_proof(&f, token));
+    check_allowed(t, &f, "without one");
+    DEP_CHECK(t, dep_str_is_absent(f.decision.dpop_nonce));
+    tear_down(&f);
+}
+
+/* RSA proofs are for who asks for them; the size and the exponent are the key reader's business. */
+DEP_TEST(B10_rsa_proofs_are_an_option)
+{
+    static const enum dep_alg algs[] = { DEP_ALG_PS256, DEP_ALG_RS256 };
+
+    for (size_t i = 0; i < DEP_COUNT(algs); i++) {
+        struct dep_private_key *key = NULL;
+        struct fixture f;
+        struct dep_str jkt, token;
+
+        set_up(&f);
+        DEP_ASSERT(dep_is_ok(dep_private_key_new(algs[i], &key)));
+        DEP_ASSERT(dep_is_ok(dep_jwk_jkt_of(&f.arena, f.crypto, key, &jkt)));
+        token = token_with(&f, fmt(&f, ",\"cnf\":{\"jkt\":\"%.*s\"}", DEP_STR_ARG(jkt)).ptr);
+        ask_dpop(&f, token, proof_for(&f, key, "POST", RESOURCE, token, DEP_STR_ABSENT, NOW));
+        check_refused(t, &f, "RSA", 401, "invalid_dpop_proof");
+        DEP_CHECK(t, str_has(f.decision.www_authenticate, "algs=\"ES256 EdDSA\""));
+        f.policy.dpop.algs = DEP_ALGS_DPOP_RSA;
+        ask_dpop(&f, token, proof_for(&f, key, "POST", RESOURCE, token, DEP_STR_ABSENT, NOW));
+        check_allowed(t, &f, "RSA, asked for");
+        ask_dpop(&f, token, proof_for(&f, f.client, "POST", RESOURCE, token, DEP_STR_ABSENT, NOW));
+        check_refused(t, &f, "another key", 401, "invalid_token");
+        DEP_CHECK(t, str_has(f.decision.www_authenticate, "algs=\"ES256 EdDSA PS256 RS256\""));
+        dep_private_key_free(key);
+        tear_down(&f);
+    }
 }
 
 DEP_TEST(B43_B44_scheme_and_binding)
@@ -340,6 +398,8 @@ int main(void)
         DEP_ROW(B02_B09_B31_forms),
         DEP_ROW(B25_B33_replay_keys),
         DEP_ROW(B38_B39_B42_nonces),
+        DEP_ROW(B39_nonces_are_renewed_before_they_end),
+        DEP_ROW(B10_rsa_proofs_are_an_option),
         DEP_ROW(B43_B44_scheme_and_binding),
     };
 

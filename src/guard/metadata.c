@@ -43,7 +43,8 @@ void dep_guard_metadata_put(struct dep_buf *buf, const struct dep_guard_metadata
     if (!dep_str_is_blank(metadata->scopes)) /* rfc9728#3.2: no empty arrays */
         put_list(&writer, "scopes_supported", metadata->scopes);
     put_list(&writer, "bearer_methods_supported", DEP_STR("header"));
-    put_list(&writer, "dpop_signing_alg_values_supported", DEP_STR("ES256 EdDSA"));
+    put_list(&writer, "dpop_signing_alg_values_supported",
+             metadata->has_rsa_proofs ? DEP_STR("ES256 EdDSA PS256 RS256") : DEP_STR("ES256 EdDSA"));
     dep_json_member_bool(&writer, "dpop_bound_access_tokens_required", metadata->needs_dpop);
     dep_json_close(&writer, '}');
 }

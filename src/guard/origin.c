@@ -15,6 +15,10 @@ static const struct dep_str slot_names[DEP_GUARD_SLOTS] = {
     [DEP_GUARD_FORWARDED_URI] = DEP_STR_INIT("x-forwarded-uri"),
     [DEP_GUARD_FORWARDED_HOST] = DEP_STR_INIT("x-forwarded-host"),
     [DEP_GUARD_FORWARDED_PROTO] = DEP_STR_INIT("x-forwarded-proto"),
+    [DEP_GUARD_WEB_ORIGIN] = DEP_STR_INIT("origin"),
+    [DEP_GUARD_MCP_VERSION] = DEP_STR_INIT("mcp-protocol-version"),
+    [DEP_GUARD_MCP_METHOD] = DEP_STR_INIT("mcp-method"),
+    [DEP_GUARD_MCP_NAME] = DEP_STR_INIT("mcp-name"),
 };
 
 #define FIRST DEP_GUARD_ORIGINAL_METHOD

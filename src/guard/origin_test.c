@@ -12,8 +12,11 @@ static struct dep_res read_one(enum dep_guard_adapter adapter, const char *metho
         { is_nginx ? DEP_STR("X-ORIGINAL-URL") : DEP_STR("X-Forwarded-URI"), dep_str_c(target) },
     };
     const bool is_said = adapter == DEP_GUARD_IN_PROCESS || adapter == DEP_GUARD_EXT_AUTHZ;
-    const struct dep_guard_request request = { adapter, headers, is_said ? 0 : DEP_COUNT(headers), dep_str_c(method),
-                                               dep_str_c(target) };
+    const struct dep_guard_request request = { .adapter = adapter,
+                                               .headers = headers,
+                                               .headers_count = is_said ? 0 : DEP_COUNT(headers),
+                                               .method = dep_str_c(method),
+                                               .target = dep_str_c(target) };
     struct dep_guard_headers read;
     struct dep_str got;
 

@@ -34,6 +34,8 @@ struct dep_str dep_guard_record(struct dep_arena *arena, const struct dep_guard_
         .trace = trace(arena, decision, adapter),
         .client = decision->token == NULL ? DEP_STR_ABSENT : decision->token->client_id,
         .principal = decision->token == NULL ? DEP_STR_ABSENT : dep_token_presenter(decision->token),
+        .rule = decision->rule == NULL ? DEP_STR_ABSENT : decision->rule->name,
+        .tool = decision->mcp.name,
         .method = decision->method,
         .path = decision->path,
         .peer = peer,
@@ -49,7 +51,7 @@ struct dep_str dep_guard_record(struct dep_arena *arena, const struct dep_guard_
     /* Too long, by its path: the record without what the caller chose. */
     struct dep_audit_record shorter = record;
 
-    shorter.path = shorter.method = DEP_STR_ABSENT;
+    shorter.path = shorter.method = shorter.tool = DEP_STR_ABSENT;
     shorter.detail = DEP_STR("path left out: too long");
     dep_buf_init(&line, memory, memory_bytes);
     dep_audit_record_write(&line, &shorter);

@@ -43,6 +43,8 @@ struct dep_guard_fault dep_guard_setup_check(const struct dep_guard_setup *setup
                                          "a scheme and an authority are needed, as in https://api.example" };
     if (!dep_str_is_blank(setup->scopes) && !dep_is_ok(dep_scope_check(setup->scopes)))
         return (struct dep_guard_fault){ "scope", "not a list of scopes" };
+    if (dep_scope_has(setup->scopes, DEP_STR("offline_access")))
+        return (struct dep_guard_fault){ "scope", "offline_access says nothing to a resource; leave it out" };
     return (struct dep_guard_fault){ NULL, NULL };
 }
 
@@ -71,8 +73,8 @@ static struct dep_str join(struct dep_arena *arena, const char *prefix, struct d
 struct dep_res dep_guard_texts(struct dep_arena *arena, const struct dep_guard_setup *setup,
                                struct dep_guard_texts *ret_texts)
 {
-    const struct dep_guard_metadata metadata = { setup->resource, setup->resource_name, setup->issuer,
-                                                 setup->scopes_offered, setup->needs_dpop };
+    const struct dep_guard_metadata metadata = { setup->resource,       setup->resource_name, setup->issuer,
+                                                 setup->scopes_offered, setup->needs_dpop,    setup->has_rsa_proofs };
     size_t authority = dep_str_find(setup->resource, '/') + 2;
     struct dep_guard_texts texts;
     struct dep_buf document, url;

@@ -13,7 +13,8 @@ struct dep_guard_setup {
     struct dep_str scopes;         /* scopes every request needs; absent: none */
     struct dep_str scopes_offered; /* scopes_supported of the resource metadata */
     bool needs_dpop;
-    bool may_loopback; /* an issuer over plain http on loopback */
+    bool may_loopback;   /* an issuer over plain http on loopback */
+    bool has_rsa_proofs; /* DPoP proofs by RSA keys too */
 };
 
 /* What is wrong with it: the name of the setting, and a sentence. */

@@ -164,6 +164,8 @@ void dep_challenge_put(struct dep_buf *buf, const struct dep_challenge *challeng
         { "error", challenge->error },
         { "error_description", challenge->error_description },
         { "scope", challenge->scope },
+        { "acr_values", challenge->acr_values },
+        { "max_age", challenge->max_age },
         { "resource_metadata", challenge->resource_metadata },
         { "algs", challenge->algs },
     };

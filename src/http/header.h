@@ -41,6 +41,7 @@ struct dep_challenge {
     struct dep_str error;
     struct dep_str error_description;
     struct dep_str scope;
+    struct dep_str acr_values, max_age; /* rfc9470#3 */
     struct dep_str resource_metadata;
     struct dep_str algs;
 };

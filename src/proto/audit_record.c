@@ -38,6 +38,7 @@ static void write_token(struct dep_json_writer *writer, const struct dep_token *
     member(writer, "jti", token->jti);
     list(writer, "lineage", token->lineage, token->lineage_count);
     member(writer, "jkt", token->jkt);
+    member(writer, "acr", token->acr);
     dep_json_member_int(writer, "exp", token->exp);
 }
 
@@ -56,6 +57,8 @@ void dep_audit_record_write(struct dep_buf *buf, const struct dep_audit_record *
         dep_json_member(&writer, "reason", dep_str_c(dep_err_name(record->reason)));
     member(&writer, "check", record->check);
     member(&writer, "trace", record->trace);
+    member(&writer, "rule", record->rule);
+    member(&writer, "tool", record->tool);
     member(&writer, "client", record->client);
     member(&writer, "principal", record->principal);
     member(&writer, "method", record->method);

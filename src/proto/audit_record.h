@@ -17,6 +17,8 @@ struct dep_audit_record {
     enum dep_err reason;   /* DEP_ERR_NONE is left out */
     struct dep_str check;  /* the row that refused */
     struct dep_str trace;  /* column and rows run, for `deputy explain` */
+    struct dep_str rule;   /* the guard's rule that decided */
+    struct dep_str tool;   /* the MCP tool, prompt or resource that a rule looked at */
     struct dep_str client; /* client_id */
     struct dep_str principal; /* who asked: the authenticated agent, client or operator */
     struct dep_str method, path, peer;

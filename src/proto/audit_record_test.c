@@ -67,6 +67,17 @@ DEP_TEST(writes_the_token_and_its_chain)
     DEP_CHECK_STR(t, DEP_JSON_GET(json, "exp")->raw, "1700000300");
 }
 
+DEP_TEST(names_the_rule)
+{
+    const struct dep_audit_record record = {
+        .ts = 1, .event = DEP_STR_INIT("guard.refused"), .rule = DEP_STR_INIT("orders"), .tool = DEP_STR_INIT("delete")
+    };
+
+    DEP_CHECK_STR(
+        t, line_of(&record),
+        "{\"ts\":1,\"event\":\"guard.refused\",\"outcome\":\"deny\",\"rule\":\"orders\",\"tool\":\"delete\"}");
+}
+
 /* Log injection: whatever a caller can put into a field stays inside it. */
 DEP_TEST(stays_one_line_whatever_is_in_it)
 {
@@ -131,6 +142,7 @@ int main(void)
     static const struct dep_test_row rows[] = {
         DEP_ROW(leaves_out_what_is_absent),
         DEP_ROW(writes_the_token_and_its_chain),
+        DEP_ROW(names_the_rule),
         DEP_ROW(stays_one_line_whatever_is_in_it),
         DEP_ROW(keeps_harmless_text_as_it_is),
         DEP_ROW(a_record_that_does_not_fit_is_no_record),

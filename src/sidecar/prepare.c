@@ -1,6 +1,7 @@
 /* From configuration to policy: defaults, checks, and the documents that never change while the guard runs. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "guard/setup.h"
 #include "sidecar/clock.h"
@@ -45,9 +46,9 @@ static int unusable(const char *what)
 
 static struct dep_guard_setup setup_of(const struct dep_sidecar_config *config)
 {
-    return (
-        struct dep_guard_setup){ config->resource, config->resource_name,  config->issuer,     config->public_url,
-                                 config->scopes,   config->scopes_offered, config->needs_dpop, config->may_loopback };
+    return (struct dep_guard_setup){ config->resource,   config->resource_name, config->issuer,
+                                     config->public_url, config->scopes,        config->scopes_offered,
+                                     config->needs_dpop, config->may_loopback,  config->has_rsa_proofs };
 }
 
 static int check(const struct dep_sidecar_config *config)
@@ -59,6 +60,12 @@ static int check(const struct dep_sidecar_config *config)
         fprintf(stderr, "deputy guard: --%s: %s\n", fault.setting, fault.text);
         return EXIT_USAGE;
     }
+    if (config->nonce_key.len != 0 && config->nonce_key.len != DEP_SHA256_LEN)
+        return unusable("--nonce-key: 32 bytes are needed");
+    if (config->rules != NULL && config->rules->has_mcp && !config->rules->mcp_headers_count)
+        return unusable(
+            "rules about MCP messages: this guard sees no bodies, so the server behind must compare the "
+            "Mcp-* headers with them, as version 2026-07-28 demands; if it does, say mcp_headers: compared");
     if (dep_str_is_blank(config->client_id) || config->client_secret.len == 0)
         return unusable("the revocation feed needs the resource's client: an id and a secret");
     if (config->audit_directory == NULL || config->audit_directory[0] == '\0')
@@ -85,15 +92,21 @@ static void make_policy(struct dep_engine *engine)
 {
     const struct dep_sidecar_config *config = &engine->config;
 
-    dep_random(engine->nonce_key, sizeof(engine->nonce_key));
+    if (config->nonce_key.len > 0)
+        memcpy(engine->nonce_key, config->nonce_key.bytes, sizeof(engine->nonce_key));
+    else
+        dep_random(engine->nonce_key, sizeof(engine->nonce_key));
+    /* Guards of one resource understand each other's nonces; those of another resource, and the server, do not. */
     engine->nonce =
-        (struct dep_nonce_policy){ dep_secret(engine->nonce_key, sizeof(engine->nonce_key)), config->resource, 60 };
+        (struct dep_nonce_policy){ dep_secret(engine->nonce_key, sizeof(engine->nonce_key)), engine->node, 60 };
     engine->policy.scopes = config->scopes;
+    engine->policy.rules = config->rules;
     engine->policy.token = (struct dep_token_policy){ config->issuer, config->resource, config->algs, config->skew_s };
     engine->policy.dpop = (struct dep_dpop_policy){ .age_max_s = config->proof_age_max_s,
                                                     .skew_s = config->skew_s,
                                                     .fence = dep_clock_unix(),
                                                     .needs_nonce = config->needs_nonce,
+                                                    .algs = config->has_rsa_proofs ? DEP_ALGS_DPOP_RSA : DEP_ALGS_DPOP,
                                                     .nonce = &engine->nonce };
     engine->policy.needs_dpop = config->needs_dpop;
     engine->policy.feed_silence_max_s = config->feed_silence_max_s;

@@ -24,6 +24,8 @@ void dep_shape(const struct dep_guard_decision *decision, struct dep_answer_spac
             space->headers[answer.headers_count++] =
                 (struct dep_header){ header.name, header.value.len > 0 ? header.value : DEP_STR(" ") };
         }
+        if (!dep_str_is_blank(decision->dpop_nonce)) /* for the client, not for what is behind the guard */
+            add(&answer, space->headers, "DPoP-Nonce", decision->dpop_nonce);
         *ret_answer = answer;
         return;
     }

@@ -12,6 +12,8 @@
 #include "base/secret.h"
 #include "base/str.h"
 
+struct dep_guard_rules;
+
 /* All slices outlive the run. Zero and absent mean the default given here; dep_sidecar_config_init() sets nothing else.
  * */
 struct dep_sidecar_config {
@@ -26,10 +28,13 @@ struct dep_sidecar_config {
     struct dep_str scopes_offered; /* scopes_supported of the resource metadata; absent: `scopes` */
     struct dep_str client_id;      /* the resource's client at the issuer, for the revocation feed. Required */
     struct dep_secret client_secret;
+    const struct dep_guard_rules *rules; /* made with `scopes` as their base; NULL: none */
+    struct dep_secret nonce_key; /* 32 bytes, shared by the guards of one resource; empty: one of this run's own */
     const char *audit_directory; /* created with mode 0700. Required */
     unsigned algs;               /* DEP_ALG_BIT()s for access tokens; 0: all this build verifies */
     bool needs_dpop;             /* only DPoP-bound tokens */
     bool needs_nonce;            /* every proof carries a nonce of this guard */
+    bool has_rsa_proofs;         /* DPoP proofs by RSA keys too */
     bool may_loopback;           /* http and loopback addresses for issuer and JWKS */
     bool may_private;            /* other special-use addresses */
     int64_t skew_s;              /* 10 */
