@@ -128,7 +128,7 @@ static int agent_not_found(struct dep_cli *cli, const char *word, const json_t *
         if (name != NULL && count < NAMES_MAX)
             names[count++] = dep_cli_cstr(cli, dep_str_c(name));
     }
-    nearest = dep_cli_nearest(word, names, count);
+    nearest = dep_nearest(word, names, count);
     dep_cli_fail(cli, DEP_EXIT_NOT_FOUND, "not_found", "there is no agent '%s'", word);
     if (nearest != NULL)
         dep_cli_suggest(cli, "did you mean %s?", nearest);

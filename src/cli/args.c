@@ -101,7 +101,7 @@ static int unknown_flag(struct dep_cli *cli, struct dep_str name)
         words[count++] = cli->verb->flags[i].name;
     for (size_t i = 0; i < dep_global_flags_count && count < WORDS_MAX; i++)
         words[count++] = dep_global_flags[i].name;
-    nearest = dep_cli_nearest(word, words, count);
+    nearest = dep_nearest(word, words, count);
     dep_cli_fail(cli, DEP_EXIT_USAGE, "unknown_flag", "'%s' has no flag --%s", command_name(cli), word);
     if (nearest != NULL)
         dep_cli_suggest(cli, "did you mean --%s?", nearest);
@@ -189,7 +189,7 @@ static int take_flag(struct dep_cli *cli, int argc, const char *const *argv, int
 
 static int unknown_word(struct dep_cli *cli, const char *kind, const char *word, const char *const *words, size_t count)
 {
-    const char *nearest = dep_cli_nearest(word, words, count);
+    const char *nearest = dep_nearest(word, words, count);
 
     dep_cli_fail(cli, DEP_EXIT_USAGE, dep_cli_text(cli, "unknown_%s", kind), "'%s' has no %s '%s'", command_name(cli),
                  kind, word);

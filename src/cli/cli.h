@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "base/arena.h"
+#include "base/nearest.h"
 #include "cli/exit.h"
 #include "crypto/crypto.h"
 
@@ -114,8 +115,6 @@ int64_t dep_cli_number(const struct dep_cli *cli, const char *name, int64_t othe
 
 /* help.c */
 void dep_cli_help(const struct dep_cli *cli);
-/* The word of `words` nearest to `word`, or NULL when none is near. */
-const char *dep_cli_nearest(const char *word, const char *const *words, size_t count);
 
 /* fault.c. Both return / keep texts in the arena. */
 int dep_cli_fail(struct dep_cli *cli, enum dep_exit exit, const char *error, const char *format, ...)

@@ -3,9 +3,12 @@
 #include <sys/stat.h>
 #include <errno.h>
 
+#include "base/b64.h"
+#include "cli/guard_check.h"
 #include "cli/nouns.h"
 #include "cli/secret.h"
 #include "cli/snippet.h"
+#include "sidecar/rules_file.h"
 #include "sidecar/sidecar.h"
 
 #define LISTEN_MAX 8u
@@ -22,8 +25,13 @@ static const struct dep_flag run_flags[] = {
     { "name", DEP_FLAG_TEXT, "NAME", 0, "of the resource, for its metadata", 0 },
     { "scope", DEP_FLAG_TEXT, "\"SCOPE…\"", 0, "what every request needs", 0 },
     { "scopes-offered", DEP_FLAG_TEXT, "\"SCOPE…\"", 0, "scopes_supported of the metadata; default --scope", 0 },
+    { "rules", DEP_FLAG_TEXT, "FILE", 0, "what each request needs, see deputy-guard-rules(5); default --scope alone",
+      0 },
     { "needs-dpop", DEP_FLAG_SWITCH, NULL, 0, "bound tokens only", 0 },
     { "needs-nonce", DEP_FLAG_SWITCH, NULL, 0, "every proof carries a nonce of this guard", 0 },
+    { "nonce-key", DEP_FLAG_SECRET, "SOURCE", 0,
+      "32 bytes for nonces, shared by the guards of this resource; default random", 0 },
+    { "dpop-rsa", DEP_FLAG_SWITCH, NULL, 0, "take proofs by RSA keys (PS256, RS256) too", 0 },
     { "allow-private", DEP_FLAG_SWITCH, NULL, 0, "an issuer on a private address", 0 },
     { "workers", DEP_FLAG_NUMBER, "N", 0, "threads for each address; default 1", 0 },
     { "feed-silence-max-s", DEP_FLAG_NUMBER, "SECONDS", 0,
@@ -59,7 +67,40 @@ static int make_directory(struct dep_cli *cli, const char *path)
     return dep_cli_fail(cli, DEP_EXIT_UNAVAILABLE, "AUDIT_IO", "--audit: %s: %s", path, strerror(errno));
 }
 
-static int run(struct dep_cli *cli)
+/* 32 bytes, raw or as base64url, as deputyd's nonce_key_file. */
+static int load_nonce_key(struct dep_cli *cli, struct dep_secret *ret_key)
+{
+    unsigned char *key = dep_arena_alloc(&cli->arena, DEP_SHA256_LEN);
+    struct dep_secret secret;
+    int code;
+
+    if (!dep_cli_has(cli, "nonce-key"))
+        return DEP_EXIT_OK;
+    code = dep_secret_load(cli, dep_cli_get(cli, "nonce-key"), "--nonce-key", &secret);
+    if (code != DEP_EXIT_OK)
+        return code;
+    if (key != NULL && secret.len == DEP_SHA256_LEN)
+        memcpy(key, secret.bytes, DEP_SHA256_LEN);
+    else if (key == NULL ||
+             !dep_is_ok(dep_b64url_decode_exact(dep_str((const char *)secret.bytes, secret.len), key, DEP_SHA256_LEN)))
+        return dep_cli_fail(cli, DEP_EXIT_USAGE, "bad_value", "--nonce-key: 32 bytes are needed, raw or as base64url");
+    *ret_key = dep_secret(key, DEP_SHA256_LEN);
+    return DEP_EXIT_OK;
+}
+
+static int load_rules(struct dep_cli *cli, struct dep_rules_file **ret_file)
+{
+    char message[DEP_RULES_MESSAGE_MAX];
+    struct dep_res res;
+
+    if (!dep_cli_has(cli, "rules"))
+        return DEP_EXIT_OK;
+    res = dep_rules_file_load(dep_cli_get(cli, "rules"), dep_str_c(dep_cli_get(cli, "scope")), ret_file, message);
+    return dep_is_ok(res) ? DEP_EXIT_OK
+                          : dep_cli_fail(cli, DEP_EXIT_USAGE, dep_err_name(res.err), "--rules: %s", message);
+}
+
+static int run_with(struct dep_cli *cli, const struct dep_guard_rules *rules)
 {
     const char *issuer = dep_cli_has(cli, "issuer") ? dep_cli_get(cli, "issuer") : cli->url;
     const char *audit = dep_cli_has(cli, "audit") ? dep_cli_get(cli, "audit") : "./deputy-guard/audit";
@@ -69,6 +110,8 @@ static int run(struct dep_cli *cli)
 
     dep_sidecar_config_init(&config);
     code = dep_secret_load(cli, dep_cli_get(cli, "secret"), "--secret", &config.client_secret);
+    if (code == DEP_EXIT_OK)
+        code = load_nonce_key(cli, &config.nonce_key);
     if (code == DEP_EXIT_OK)
         code = make_directory(cli, audit);
     if (code != DEP_EXIT_OK)
@@ -91,15 +134,30 @@ static int run(struct dep_cli *cli)
     config.needs_nonce = dep_cli_is_on(cli, "needs-nonce");
     config.may_loopback = is_on_loopback(issuer);
     config.may_private = dep_cli_is_on(cli, "allow-private");
+    config.has_rsa_proofs = dep_cli_is_on(cli, "dpop-rsa");
+    config.rules = rules;
     config.workers = (unsigned)dep_cli_number(cli, "workers", 0);
     config.feed_silence_max_s = dep_cli_number(cli, "feed-silence-max-s", 0);
     return dep_sidecar_run(&config);
+}
+
+static int run(struct dep_cli *cli)
+{
+    struct dep_rules_file *file = NULL;
+    int code = load_rules(cli, &file);
+
+    if (code == DEP_EXIT_OK)
+        code = run_with(cli, file == NULL ? NULL : dep_rules_file_rules(file));
+    dep_rules_file_free(file);
+    return code;
 }
 
 static const struct dep_verb verbs[] = {
     { "run", NULL, 0, 0, "stand beside a reverse proxy and decide its requests", DEP_CLI_FLAGS(run_flags), run, false },
     { "snippet", "PROXY", 1, 1, "print the configuration of nginx, caddy, haproxy or haproxy-lua",
       DEP_CLI_FLAGS(snippet_flags), dep_snippet_run, false },
+    { "check", "[METHOD PATH]", 0, 2, "say what rules need for a request, offline; without one, list them",
+      DEP_CLI_FLAGS(dep_guard_check_flags), dep_guard_check, false },
 };
 
 const struct dep_noun dep_noun_guard = { "guard", "the guard in front of an API: nginx, Traefik, Caddy ask it",

@@ -83,7 +83,7 @@ static int unknown_code(struct dep_cli *cli, const char *word)
 
     for (int i = 1; i < DEP_ERR_COUNT && count < NAMES_MAX; i++)
         names[count++] = dep_err_name((enum dep_err)i);
-    nearest = dep_cli_nearest(upper(cli, word), names, count);
+    nearest = dep_nearest(upper(cli, word), names, count);
     dep_cli_fail(cli, DEP_EXIT_NOT_FOUND, "unknown_code",
                  "'%s' is no reason, no OAuth error, no check and no decision id", word);
     if (nearest != NULL)

@@ -118,11 +118,11 @@ DEP_TEST(near_words_are_found_and_far_ones_not)
 {
     static const char *const words[] = { "agent", "client", "resource", "token" };
 
-    DEP_CHECK_STR(t, dep_str_c(dep_cli_nearest("agnet", words, 4)), "agent");
-    DEP_CHECK_STR(t, dep_str_c(dep_cli_nearest("resorce", words, 4)), "resource");
-    DEP_CHECK_STR(t, dep_str_c(dep_cli_nearest("toke", words, 4)), "token");
-    DEP_CHECK(t, dep_cli_nearest("banana", words, 4) == NULL);
-    DEP_CHECK(t, dep_cli_nearest("", words, 4) == NULL);
+    DEP_CHECK_STR(t, dep_str_c(dep_nearest("agnet", words, 4)), "agent");
+    DEP_CHECK_STR(t, dep_str_c(dep_nearest("resorce", words, 4)), "resource");
+    DEP_CHECK_STR(t, dep_str_c(dep_nearest("toke", words, 4)), "token");
+    DEP_CHECK(t, dep_nearest("banana", words, 4) == NULL);
+    DEP_CHECK(t, dep_nearest("", words, 4) == NULL);
 }
 
 int main(void)

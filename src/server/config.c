@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/nearest.h"
 #include "base/url.h"
 
 #define TEXT(key) \
@@ -81,45 +82,14 @@ __attribute__((format(printf, 3, 0))) static void take_log(cyaml_log_t level, vo
     }
 }
 
-/* Edit distance, for suggestions; keys are short. */
-static unsigned distance(const char *a, const char *b)
-{
-    unsigned row[64];
-    size_t width = strlen(b);
-
-    if (width >= 63 || strlen(a) >= 63)
-        return 64;
-    for (unsigned k = 0; k <= width; k++)
-        row[k] = k;
-    for (unsigned i = 1; a[i - 1] != '\0'; i++) {
-        unsigned diagonal = row[0];
-
-        row[0] = i;
-        for (unsigned k = 1; k <= width; k++) {
-            unsigned change = diagonal + (a[i - 1] != b[k - 1]);
-            unsigned best = row[k] < row[k - 1] ? row[k] + 1 : row[k - 1] + 1;
-
-            diagonal = row[k];
-            row[k] = change < best ? change : best;
-        }
-    }
-    return row[width];
-}
-
 static const char *closest(const char *unknown)
 {
-    const char *best = NULL;
-    unsigned least = 4;
+    const char *keys[sizeof(fields) / sizeof(fields[0])];
+    size_t count = 0;
 
-    for (const cyaml_schema_field_t *field = fields; field->key != NULL; field++) {
-        unsigned d = distance(unknown, field->key);
-
-        if (d < least) {
-            least = d;
-            best = field->key;
-        }
-    }
-    return best;
+    for (const cyaml_schema_field_t *field = fields; field->key != NULL; field++)
+        keys[count++] = field->key;
+    return dep_nearest(unknown, keys, count);
 }
 
 /* libcyaml names the place of the mapping, not of the key. */
