@@ -215,7 +215,7 @@ static int find_proxy(struct dep_cli *cli, const struct proxy **ret_proxy)
             return DEP_EXIT_OK;
         }
     }
-    nearest = dep_cli_nearest(cli->args[0], names, DEP_CLI_COUNT(proxies));
+    nearest = dep_nearest(cli->args[0], names, DEP_CLI_COUNT(proxies));
     dep_cli_fail(cli, DEP_EXIT_USAGE, "bad_arguments", "there is no snippet for '%s'", cli->args[0]);
     if (nearest != NULL)
         dep_cli_suggest(cli, "did you mean deputy guard snippet %s?", nearest);
