@@ -53,13 +53,14 @@ static int send_once(struct dep_cli *cli, const struct dep_cli_request *plain, c
     return dep_cli_request_is_shown(cli, &request) ? DEP_EXIT_OK : dep_cli_send(cli, &request, ret_answer);
 }
 
+/* rfc9449#9: one try more, with a nonce that is there. */
 static bool wants_nonce(const struct dep_fetch_answer *answer)
 {
     struct dep_str challenge = dep_cli_answer_header(answer, "WWW-Authenticate");
 
-    while (challenge.len > 0 && !dep_str_starts(challenge, DEP_STR("use_dpop_nonce")))
+    while (challenge.len > 0 && !dep_str_starts(challenge, DEP_STR("error=\"use_dpop_nonce\"")))
         challenge = dep_str_sub(challenge, 1, challenge.len);
-    return answer->status == 401 && challenge.len > 0;
+    return answer->status == 401 && challenge.len > 0 && !dep_str_is_blank(dep_cli_answer_header(answer, "DPoP-Nonce"));
 }
 
 static void put_head(struct dep_cli *cli, const struct dep_fetch_answer *answer)

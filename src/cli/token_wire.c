@@ -64,6 +64,14 @@ static int put_secret_param(struct dep_cli *cli, struct dep_oauth_form *form, co
     return DEP_EXIT_OK;
 }
 
+/* Who asked for a bound token does not use an unbound one (rfc9449#5): it is thrown away here. */
+static bool is_downgraded(struct dep_cli *cli, json_t *answer)
+{
+    const char *type = json_string_value(json_object_get(answer, "token_type"));
+
+    return dep_cli_has(cli, "dpop-key") && type != NULL && dep_str_eq_nocase(dep_str_c(type), DEP_STR("Bearer"));
+}
+
 /* Shows the answer, the token itself only where it was asked for. */
 static int put_token(struct dep_cli *cli, const struct dep_fetch_answer *answer)
 {
@@ -78,6 +86,13 @@ static int put_token(struct dep_cli *cli, const struct dep_fetch_answer *answer)
     if (token == NULL) {
         json_decref(json);
         return dep_cli_fail(cli, DEP_EXIT_GENERAL, "no_token", "the answer has no access_token");
+    }
+    if (is_downgraded(cli, json)) {
+        json_decref(json);
+        dep_cli_fail(cli, DEP_EXIT_AUTH, "not_bound", "the server answered with a Bearer token, not with one bound to "
+                                                      "--dpop-key; it was thrown away");
+        dep_cli_suggest(cli, "ask the server's operator for DPoP (RFC 9449), or leave --dpop-key out");
+        return DEP_EXIT_AUTH;
     }
     if (path != NULL) {
         code = dep_secret_save(cli, path, dep_secret_of(dep_str_c(token)), true);
