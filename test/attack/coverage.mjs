@@ -4,7 +4,7 @@ import path from 'node:path';
 import { root } from '../lib/daemon.mjs';
 import { Suite, check, equal, skip } from '../lib/tap.mjs';
 
-const GROUPS = ['A', 'B', 'C', 'D', 'F', 'H', 'K'];
+const GROUPS = ['A', 'B', 'C', 'D', 'F', 'H', 'K', 'O'];
 const suite = new Suite('attack coverage');
 const shared = process.env.DEPUTY_SHARED;
 const file = shared ? path.join(shared, 'attacks', 'cases.json') : null;
