@@ -89,8 +89,9 @@ static int put_token(struct dep_cli *cli, const struct dep_fetch_answer *answer)
     }
     if (is_downgraded(cli, json)) {
         json_decref(json);
-        dep_cli_fail(cli, DEP_EXIT_AUTH, "not_bound", "the server answered with a Bearer token, not with one bound to "
-                                                      "--dpop-key; it was thrown away");
+        dep_cli_fail(cli, DEP_EXIT_AUTH, "not_bound",
+                     "the server answered with a Bearer token, not with one bound to "
+                     "--dpop-key; it was thrown away");
         dep_cli_suggest(cli, "ask the server's operator for DPoP (RFC 9449), or leave --dpop-key out");
         return DEP_EXIT_AUTH;
     }
