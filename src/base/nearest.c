@@ -1,6 +1,7 @@
 /* Edit distance, for short words. */
 #include "base/nearest.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 #define WORD_MAX 48
@@ -35,6 +36,11 @@ static size_t distance(const char *a, const char *b)
     return rows[a_len % 3][b_len];
 }
 
+static bool starts_alike(const char *a, const char *b)
+{
+    return a[0] != '\0' && a[0] == b[0] && a[1] == b[1];
+}
+
 const char *dep_nearest(const char *word, const char *const *words, size_t count)
 {
     const char *nearest = NULL;
@@ -43,7 +49,7 @@ const char *dep_nearest(const char *word, const char *const *words, size_t count
     for (size_t i = 0; i < count; i++) {
         size_t far = distance(word, words[i]);
 
-        if (far < least || (far == least && nearest == NULL && strncmp(word, words[i], 2) == 0)) {
+        if (far < least || (far == least && nearest == NULL && starts_alike(word, words[i]))) {
             least = far;
             nearest = words[i];
         }

@@ -123,7 +123,8 @@ __attribute__((format(printf, 3, 0))) static void take_log(cyaml_log_t level, vo
     at = strstr(line, "line: ");
     if (at != NULL) {
         if (log->line == 0)
-            log->line = (unsigned)strtoul(at + strlen("line: "), NULL, 10);
+            for (at += strlen("line: "); *at >= '0' && *at <= '9'; at++)
+                log->line = log->line * 10 + (unsigned)(*at - '0');
     } else if (log->first[0] == '\0' && strstr(line, "Backtrace") == NULL) {
         (void)snprintf(log->first, sizeof(log->first), "%.255s", line);
     }
