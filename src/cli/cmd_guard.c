@@ -10,6 +10,7 @@
 #include "cli/snippet.h"
 #include "sidecar/rules_file.h"
 #include "sidecar/sidecar.h"
+#include "store/replay_store.h"
 
 #define LISTEN_MAX 8u
 
@@ -33,6 +34,13 @@ static const struct dep_flag run_flags[] = {
       "32 bytes for nonces, shared by the guards of this resource; default random", 0 },
     { "dpop-rsa", DEP_FLAG_SWITCH, NULL, 0, "take proofs by RSA keys (PS256, RS256) too", 0 },
     { "allow-private", DEP_FLAG_SWITCH, NULL, 0, "an issuer on a private address", 0 },
+    { "replay", DEP_FLAG_TEXT, "WHERE", 0,
+      "where proofs that were used are remembered: memory (default), sqlite:FILE, or postgresql: and the SOURCE of a "
+      "connection string",
+      0 },
+    { "replay-alone", DEP_FLAG_SWITCH, NULL, 0, "a PostgreSQL server that waits for no synchronous standby will do",
+      0 },
+    { "replay-timeout-ms", DEP_FLAG_NUMBER, "MS", 0, "how long PostgreSQL's answer is waited for; default 2000", 0 },
     { "workers", DEP_FLAG_NUMBER, "N", 0, "threads for each address; default 1", 0 },
     { "feed-silence-max-s", DEP_FLAG_NUMBER, "SECONDS", 0,
       "refuse everything after so much silence of the issuer; default 10", 0 },
@@ -100,6 +108,26 @@ static int load_rules(struct dep_cli *cli, struct dep_rules_file **ret_file)
                           : dep_cli_fail(cli, DEP_EXIT_USAGE, dep_err_name(res.err), "--rules: %s", message);
 }
 
+/* --replay. */
+static int read_replay(struct dep_cli *cli, struct dep_sidecar_config *config)
+{
+    const char *where = dep_cli_has(cli, "replay") ? dep_cli_get(cli, "replay") : "memory";
+
+    config->replay_is_alone = dep_cli_is_on(cli, "replay-alone");
+    config->replay_timeout_ms = dep_cli_number(cli, "replay-timeout-ms", 0);
+    if (strncmp(where, "postgresql:", 11) == 0)
+        return dep_secret_load(cli, where + 11, "--replay", &config->replay_conninfo);
+    if (strncmp(where, "sqlite:", 7) == 0 && where[7] != '\0') {
+        config->replay_file = where + 7;
+        return DEP_EXIT_OK;
+    }
+    if (strcmp(where, "memory") == 0)
+        return DEP_EXIT_OK;
+    /* Not repeated: it may be a connection string. */
+    return dep_cli_fail(cli, DEP_EXIT_USAGE, "usage",
+                        "--replay: memory, sqlite:FILE, or postgresql: with file:, env: or cred: is needed");
+}
+
 static int run_with(struct dep_cli *cli, const struct dep_guard_rules *rules)
 {
     const char *issuer = dep_cli_has(cli, "issuer") ? dep_cli_get(cli, "issuer") : cli->url;
@@ -112,6 +140,8 @@ static int run_with(struct dep_cli *cli, const struct dep_guard_rules *rules)
     code = dep_secret_load(cli, dep_cli_get(cli, "secret"), "--secret", &config.client_secret);
     if (code == DEP_EXIT_OK)
         code = load_nonce_key(cli, &config.nonce_key);
+    if (code == DEP_EXIT_OK)
+        code = read_replay(cli, &config);
     if (code == DEP_EXIT_OK)
         code = make_directory(cli, audit);
     if (code != DEP_EXIT_OK)
@@ -152,12 +182,18 @@ static int run(struct dep_cli *cli)
     return code;
 }
 
+static int show_schema(struct dep_cli *cli)
+{
+    return fputs(dep_replay_postgres_schema, cli->out) < 0 || fflush(cli->out) != 0 ? DEP_EXIT_GENERAL : DEP_EXIT_OK;
+}
+
 static const struct dep_verb verbs[] = {
     { "run", NULL, 0, 0, "stand beside a reverse proxy and decide its requests", DEP_CLI_FLAGS(run_flags), run, false },
     { "snippet", "PROXY", 1, 1, "print the configuration of nginx, caddy, haproxy or haproxy-lua",
       DEP_CLI_FLAGS(snippet_flags), dep_snippet_run, false },
     { "check", "[METHOD PATH]", 0, 2, "say what rules need for a request, offline; without one, list them",
       DEP_CLI_FLAGS(dep_guard_check_flags), dep_guard_check, false },
+    { "replay-schema", NULL, 0, 0, "the SQL script of --replay postgresql:, for psql", NULL, 0, show_schema, false },
 };
 
 const struct dep_noun dep_noun_guard = { "guard", "the guard in front of an API: nginx, Traefik, Caddy ask it",

@@ -91,19 +91,47 @@ static void keep_token(const struct dep_engine *engine, struct dep_engine_worker
         dep_seen_region_put(engine->shared_seen, decision->token_digest, worker->tag, now, decision->token);
 }
 
-/* Settles uniqueness, last of all. True when the decision stands. */
-static bool apply_replay(struct dep_engine *engine, const struct dep_guard_decision *decision,
-                         const struct dep_engine_ask *ask, struct dep_guard_facts *facts)
+void dep_engine_entry(const struct dep_engine *engine, const struct dep_guard_decision *decision, int64_t now,
+                      struct dep_replay_entry *ret_entry)
 {
+    const struct dep_dpop_policy *policy = &engine->policy.dpop;
+
+    *ret_entry = (struct dep_replay_entry){
+        .anchor = decision->replay_until - policy->age_max_s - policy->skew_s, /* its iat */
+        .expires = decision->replay_until,
+        .now = now,
+    };
+    memcpy(ret_entry->key, decision->replay_key, sizeof(ret_entry->key));
+}
+
+/* An answer is for its own proof alone. */
+static struct dep_res answered(const struct dep_replay_entry *entry, const unsigned char key[DEP_REPLAY_KEY_BYTES])
+{
+    return memcmp(entry->key, key, DEP_REPLAY_KEY_BYTES) == 0 ? entry->res : DEP_FAIL(REPLAY_UNKNOWN);
+}
+
+/* Settles uniqueness, last of all. True when the decision stands, or would if its entry is new. */
+static bool apply_replay(struct dep_engine *engine, struct dep_engine_worker *worker,
+                         const struct dep_guard_decision *decision, const struct dep_engine_ask *ask,
+                         struct dep_guard_facts *facts)
+{
+    struct dep_replay_entry entry;
+
     if ((decision->effects & DEP_GUARD_EFFECT_REMEMBER_JTI) == 0)
         return true;
     if (ask->burnt != NULL && memcmp(ask->burnt, decision->replay_key, DEP_REPLAY_KEY_BYTES) == 0)
         return true;
+    dep_engine_entry(engine, decision, ask->now, &entry);
     if (engine->shared_replay != NULL)
-        facts->replay =
-            dep_replay_region_insert(engine->shared_replay, decision->replay_key, decision->replay_until, ask->now);
-    else
-        facts->replay = dep_replay_insert(engine->replay, decision->replay_key, decision->replay_until, ask->now);
+        facts->replay = dep_replay_region_insert(engine->shared_replay, entry.key, entry.expires, entry.now);
+    else if (ask->entry != NULL)
+        facts->replay = answered(ask->entry, decision->replay_key);
+    else if (!dep_replay_store_is_usable(engine->replay))
+        facts->replay = DEP_FAIL(REPLAY_GONE);
+    else if (engine->replay->is_durable)
+        worker->owes_entry = true;
+    else if (dep_replay_store_insert(engine->replay, &entry))
+        facts->replay = entry.res;
     return dep_is_ok(facts->replay);
 }
 
@@ -116,6 +144,7 @@ bool dep_engine_decide(struct dep_engine *engine, struct dep_engine_worker *work
     int64_t now = ask->now;
     struct dep_guard_facts facts;
 
+    worker->owes_entry = false;
     dep_arena_reset(&worker->arena);
     load_facts(engine, worker, ask->may_wait && dep_keys_may_refresh(engine->keys, dep_clock_ms()), &facts);
     if (token.len > 0) /* what the rules would ask for: one round instead of two */
@@ -128,7 +157,7 @@ bool dep_engine_decide(struct dep_engine *engine, struct dep_engine_worker *work
             ask_cache(engine, worker, ret_decision->presented, now, &facts);
             continue;
         }
-        if (!apply_replay(engine, ret_decision, ask, &facts))
+        if (!apply_replay(engine, worker, ret_decision, ask, &facts))
             continue;
         if ((ret_decision->effects & DEP_GUARD_EFFECT_KEEP_TOKEN) != 0)
             keep_token(engine, worker, ret_decision, now);
@@ -157,5 +186,7 @@ struct dep_str dep_engine_trouble(struct dep_engine *engine, struct dep_engine_w
         return DEP_STR("the keys of the issuer are not known\n");
     if (facts.revocations == NULL || facts.feed_silence_s > engine->policy.feed_silence_max_s)
         return DEP_STR("the revocation feed is silent\n");
+    if (engine->replay != NULL && !dep_replay_store_is_usable(engine->replay))
+        return DEP_STR("the replay store is not there\n");
     return DEP_STR_ABSENT;
 }

@@ -11,8 +11,8 @@
 #include "sidecar/feed.h"
 #include "sidecar/keys.h"
 #include "sidecar/sidecar.h"
-#include "store/replay.h"
 #include "store/replay_region.h"
+#include "store/replay_store.h"
 
 #define DEP_WORKER_ARENA_BYTES (384u * 1024u)
 #define DEP_WORKER_RANDOM 640u
@@ -30,6 +30,7 @@ struct dep_engine_worker {
     unsigned char random[DEP_WORKER_RANDOM];
     size_t random_at;           /* used so far */
     char line[DEP_WORKER_LINE]; /* the record of this request */
+    bool owes_entry;            /* the last decision stands if dep_engine_entry() is new: the store is to be asked */
 };
 
 struct dep_engine {
@@ -46,7 +47,7 @@ struct dep_engine {
     struct dep_keys *keys;
     struct dep_guard_feed *feed;
     struct dep_journal *journal;
-    struct dep_replay *replay;
+    struct dep_replay_store *replay;
     /* Memory shared with the processes beside this one, if the shell has any: set before the start, never freed here. */
     struct dep_replay_region *shared_replay;
     struct dep_seen_region *shared_seen;
@@ -60,7 +61,7 @@ int dep_engine_prepare(struct dep_engine *engine, const struct dep_sidecar_confi
 int64_t dep_engine_proof_life_s(const struct dep_engine *engine);
 /* Opens the log and starts the threads of a prepared engine. 0, or the exit code: says why on stderr. */
 int dep_engine_start(struct dep_engine *engine);
-/* Ends the threads that ask the issuer. Those that wait for keys are resumed by then. */
+/* Ends the threads that ask the issuer and the replay store. Those that wait for them are resumed by then. */
 void dep_engine_quiesce(struct dep_engine *engine);
 /* Writes what waits for the log and frees everything. */
 void dep_engine_done(struct dep_engine *engine);
@@ -73,14 +74,18 @@ struct dep_engine_ask {
     const struct dep_guard_policy *policy; /* NULL: the engine's own */
     bool may_wait;                         /* for keys */
     const unsigned char *burnt;            /* replay_key that this very request was allowed with before; NULL: none */
+    const struct dep_replay_entry *entry;  /* what the replay store answered for this very request; NULL: not asked */
     int64_t now;
 };
 
 /* Decides, on the worker's thread; effects are applied but the record. False: a newer key may help, and the caller may
  * wait for it with dep_keys_wait() and ask again; never when `may_wait` is false. Slices in the decision live until the
- * next call. */
+ * next call. Where the replay store does not answer at once, `owes_entry` of the worker is set when all else is well. */
 bool dep_engine_decide(struct dep_engine *engine, struct dep_engine_worker *worker, const struct dep_engine_ask *ask,
                        struct dep_guard_decision *ret_decision);
+/* The entry that such a decision owes. Its answer goes into the next ask; or, if it is new, the decision may be used. */
+void dep_engine_entry(const struct dep_engine *engine, const struct dep_guard_decision *decision, int64_t now,
+                      struct dep_replay_entry *ret_entry);
 /* The audit record of a decision, in the worker's memory; absent when it cannot be written. */
 struct dep_str dep_engine_record(struct dep_engine *engine, struct dep_engine_worker *worker,
                                  enum dep_guard_adapter adapter, struct dep_str peer,

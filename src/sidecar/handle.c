@@ -2,6 +2,7 @@
 #include "sidecar/process.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "guard/metadata.h"
 #include "sidecar/clock.h"
@@ -11,6 +12,9 @@ static const struct dep_str ext_authz = DEP_STR_INIT("/authz/ext-authz");
 /* And takes these out of the request that goes upstream (G9). */
 static const struct dep_header remove_credentials = { DEP_STR_INIT("x-envoy-auth-headers-to-remove"),
                                                       DEP_STR_INIT("authorization,dpop") };
+
+/* A decision that waited longer for the replay store is made again. */
+#define STALE_MS 500
 
 /* An exchange that waits for keys. */
 struct pending {
@@ -48,6 +52,129 @@ static void record_and_reply(struct dep_sidecar *sidecar, struct dep_net_exchang
         dep_net_defer(exchange);
     if (!dep_is_ok(dep_journal_add(sidecar->engine.journal, line, &reply->waiter)))
         reply->waiter.done(&reply->waiter, false);
+}
+
+static void shape(enum dep_guard_adapter adapter, const struct dep_guard_decision *decision,
+                  struct dep_answer_space *space, struct dep_net_answer *ret_answer)
+{
+    dep_shape(decision, space, ret_answer);
+    if (decision->is_allowed && adapter == DEP_GUARD_EXT_AUTHZ)
+        space->headers[ret_answer->headers_count++] = remove_credentials;
+}
+
+/* Records a decision and answers with it. */
+static void finish(struct dep_sidecar *sidecar, struct dep_engine_worker *worker, struct dep_net_exchange *exchange,
+                   const struct dep_engine_ask *ask, bool is_late, const struct dep_guard_decision *decision)
+{
+    struct dep_answer_space space;
+    struct dep_net_answer answer;
+
+    shape(ask->request.adapter, decision, &space, &answer);
+    if (!decision->is_allowed && ask->request.adapter == DEP_GUARD_AUTH_REQUEST)
+        dep_denied_put(sidecar->denied, decision, &answer, dep_clock_ms());
+    record_and_reply(
+        sidecar, exchange, is_late, decision, &answer,
+        dep_engine_record(&sidecar->engine, worker, ask->request.adapter, exchange->peer, decision, ask->now));
+}
+
+/* An exchange that waits for the replay store, with the answer that it gets if its proof is new. */
+struct owing {
+    struct dep_replay_entry entry; /* first */
+    struct dep_sidecar *sidecar;
+    struct dep_net_exchange *exchange;
+    struct dep_engine_ask ask;
+    struct dep_reply *reply;
+    uint64_t keys_version, feed_version; /* what was decided under */
+    int64_t since_ms;
+    size_t line_len;
+    char line[]; /* the record */
+};
+
+static bool is_current(const struct owing *owing)
+{
+    const struct dep_engine *engine = &owing->sidecar->engine;
+
+    return atomic_load(&dep_keys_slot(engine->keys)->version) == owing->keys_version &&
+           atomic_load(&dep_guard_feed_slot(engine->feed)->version) == owing->feed_version &&
+           dep_clock_ms() - owing->since_ms <= STALE_MS;
+}
+
+/* The store has answered. New, and nothing has changed meanwhile: the answer that was prepared. Else it is decided again, with
+ * that answer as a fact. */
+static void settle(struct owing *owing, struct dep_engine_worker *worker)
+{
+    struct dep_sidecar *sidecar = owing->sidecar;
+    struct dep_guard_decision decision;
+
+    if (dep_is_ok(owing->entry.res) && is_current(owing)) {
+        if (dep_is_ok(dep_journal_add(sidecar->engine.journal, dep_str(owing->line, owing->line_len), NULL)))
+            dep_net_reply(owing->exchange, &owing->reply->answer);
+        else
+            dep_reply_trouble(owing->exchange, dep_str(owing->reply->id, sizeof(owing->reply->id)));
+    } else {
+        owing->ask.entry = &owing->entry;
+        owing->ask.now = dep_clock_unix();
+        (void)dep_engine_decide(&sidecar->engine, worker, &owing->ask, &decision);
+        finish(sidecar, worker, owing->exchange, &owing->ask, true, &decision);
+    }
+    dep_reply_free(owing->reply);
+    free(owing);
+}
+
+/* On the replay store's thread. */
+static void entry_done(struct dep_replay_entry *entry)
+{
+    struct owing *owing = (struct owing *)entry;
+
+    settle(owing, owing->sidecar->settler);
+}
+
+static struct owing *owing_new(struct dep_sidecar *sidecar, struct dep_engine_worker *worker,
+                               struct dep_net_exchange *exchange, const struct dep_engine_ask *ask,
+                               const struct dep_guard_decision *decision)
+{
+    struct dep_str line =
+        dep_engine_record(&sidecar->engine, worker, ask->request.adapter, exchange->peer, decision, ask->now);
+    struct owing *owing = dep_str_is_absent(line) ? NULL : malloc(sizeof(*owing) + line.len);
+    struct dep_answer_space space;
+    struct dep_net_answer answer;
+
+    if (owing == NULL)
+        return NULL;
+    shape(ask->request.adapter, decision, &space, &answer);
+    *owing = (struct owing){
+        .sidecar = sidecar,
+        .exchange = exchange,
+        .ask = *ask,
+        .reply = dep_reply_new(exchange, decision, &answer),
+        .keys_version = worker->keys.version,
+        .feed_version = worker->feed.version,
+        .since_ms = dep_clock_ms(),
+        .line_len = line.len,
+    };
+    owing->ask.may_wait = false;
+    memcpy(owing->line, line.ptr, line.len);
+    if (owing->reply != NULL) {
+        dep_engine_entry(&sidecar->engine, decision, ask->now, &owing->entry);
+        owing->entry.done = entry_done;
+        return owing;
+    }
+    free(owing);
+    return NULL;
+}
+
+/* Hands the entry of a decision to the store; the exchange is not ours any more. */
+static void ask_store(struct dep_sidecar *sidecar, struct dep_engine_worker *worker, struct dep_net_exchange *exchange,
+                      const struct dep_engine_ask *ask, bool is_late, const struct dep_guard_decision *decision)
+{
+    struct owing *owing = owing_new(sidecar, worker, exchange, ask, decision);
+
+    if (!is_late)
+        dep_net_defer(exchange);
+    if (owing == NULL)
+        dep_reply_trouble(exchange, dep_str(decision->id, sizeof(decision->id)));
+    else if (dep_replay_store_insert(sidecar->engine.replay, &owing->entry))
+        settle(owing, worker);
 }
 
 /* Decides and answers; `is_late` when the exchange has been deferred already. */
@@ -89,8 +216,6 @@ static void guard(struct dep_sidecar *sidecar, struct dep_engine_worker *worker,
     };
     struct dep_engine *engine = &sidecar->engine;
     struct dep_guard_decision decision;
-    struct dep_answer_space space;
-    struct dep_net_answer answer;
 
     if (adapter == DEP_GUARD_EXT_AUTHZ) {
         ask.request.method = exchange->method;
@@ -103,13 +228,10 @@ static void guard(struct dep_sidecar *sidecar, struct dep_engine_worker *worker,
         ask.may_wait = false;
         (void)dep_engine_decide(engine, worker, &ask, &decision);
     }
-    dep_shape(&decision, &space, &answer);
-    if (decision.is_allowed && adapter == DEP_GUARD_EXT_AUTHZ)
-        space.headers[answer.headers_count++] = remove_credentials;
-    if (!decision.is_allowed && adapter == DEP_GUARD_AUTH_REQUEST)
-        dep_denied_put(sidecar->denied, &decision, &answer, dep_clock_ms());
-    record_and_reply(sidecar, exchange, is_late, &decision, &answer,
-                     dep_engine_record(engine, worker, adapter, exchange->peer, &decision, ask.now));
+    if (worker->owes_entry)
+        ask_store(sidecar, worker, exchange, &ask, is_late, &decision);
+    else
+        finish(sidecar, worker, exchange, &ask, is_late, &decision);
 }
 
 static bool is_read(const struct dep_net_exchange *exchange)

@@ -29,6 +29,7 @@ static void fill_defaults(struct dep_sidecar_config *config)
     or_default(&config->keys_refresh_s, 300);
     or_default(&config->keys_throttle_s, 10);
     or_default(&config->keys_stale_max_s, 3600);
+    or_default(&config->replay_timeout_ms, 2000);
     config->algs = config->algs == 0 ? DEP_ALGS_ALL : config->algs;
     config->workers = config->workers == 0 ? 1 : config->workers;
     config->connections_max = config->connections_max == 0 ? 1024 : config->connections_max;

@@ -8,9 +8,10 @@
 struct dep_sidecar {
     struct dep_engine engine;
     struct dep_denied *denied;
-    struct dep_engine_worker *workers; /* the last one is `late` */
+    struct dep_engine_worker *workers; /* the last ones are `late` and `settler` */
     size_t workers_count;
-    struct dep_engine_worker *late; /* the keys' thread's */
+    struct dep_engine_worker *late;    /* the keys' thread's */
+    struct dep_engine_worker *settler; /* the replay store's thread's */
 };
 
 /* Answers one request, on the worker's thread. */

@@ -43,7 +43,7 @@ static int unavailable(const char *what, struct dep_str name)
 
 static bool make_workers(struct dep_sidecar *sidecar)
 {
-    size_t count = sidecar->engine.config.workers * sidecar->engine.config.listen_count + 1;
+    size_t count = sidecar->engine.config.workers * sidecar->engine.config.listen_count + 2;
     bool is_good = true;
 
     sidecar->workers = calloc(count, sizeof(*sidecar->workers));
@@ -52,7 +52,8 @@ static bool make_workers(struct dep_sidecar *sidecar)
     sidecar->workers_count = count;
     for (size_t i = 0; i < count; i++)
         is_good &= dep_engine_worker_init(&sidecar->workers[i], sidecar->engine.config.tokens_max);
-    sidecar->late = &sidecar->workers[count - 1];
+    sidecar->late = &sidecar->workers[count - 2];
+    sidecar->settler = &sidecar->workers[count - 1];
     return is_good;
 }
 

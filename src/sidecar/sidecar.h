@@ -46,8 +46,12 @@ struct dep_sidecar_config {
     unsigned workers;            /* for each address of `listen`; 1 */
     unsigned connections_max;    /* 1024 */
     size_t tokens_max;           /* verified tokens remembered by each worker; 8192 */
-    size_t proofs_max;           /* live entries of the replay store; 2,000,000 */
-    int stop_fd;                 /* the run ends when it becomes readable; -1: on TERM and INT */
+    size_t proofs_max;           /* live entries of the replay store in memory or SQLite; 2,000,000 */
+    const char *replay_file;     /* what was used once is remembered in this SQLite file; NULL: elsewhere */
+    struct dep_secret replay_conninfo; /* in PostgreSQL, shared with other guards; empty: neither: in memory */
+    bool replay_is_alone;              /* a PostgreSQL server without a synchronous standby will do */
+    int64_t replay_timeout_ms;         /* 2000: then PostgreSQL's answer is not waited for any more */
+    int stop_fd;                       /* the run ends when it becomes readable; -1: on TERM and INT */
     /* Called once it listens, with the port of each address (0 for Unix sockets); may be NULL. It listens at once and
      * is ready (/readyz) when keys and feed are there. */
     void (*on_listen)(void *context, const unsigned *ports, size_t count);

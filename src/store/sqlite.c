@@ -4,18 +4,13 @@
  *  (1) A batch is one transaction, begun as IMMEDIATE; any failure rolls all of it back.
  *  (2) Statements are reset after every use, so no read transaction stays open between calls.
  *  (3) One process: the lock is exclusive and kept until the store is freed. */
-#include <errno.h>
-#include <fcntl.h>
 #include <sqlite3.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
+#include "store/sqlite_file.h"
 #include "store/store.h"
 
 #define SCHEMA_VERSION 1
-#define BUSY_MS 1000 /* the one before may still be closing */
 
 enum statement { BEGIN, COMMIT, ROLLBACK, GET, ADD, REPLACE, PUT, REMOVE, EXPIRE, STATEMENTS };
 
@@ -65,16 +60,6 @@ static struct dep_str column_text(sqlite3_stmt *statement, int column)
     int len = sqlite3_column_bytes(statement, column);
 
     return text == NULL ? DEP_STR("") : dep_str((const char *)text, (size_t)len);
-}
-
-/* Runs a statement that gives no rows; binds nothing that outlives the call. */
-static struct dep_res run(sqlite3_stmt *statement)
-{
-    int result = sqlite3_step(statement);
-
-    sqlite3_reset(statement);
-    sqlite3_clear_bindings(statement);
-    return result == SQLITE_DONE ? DEP_OK : DEP_FAIL(STORE_IO);
 }
 
 static struct dep_res visit_rows(sqlite3_stmt *statement, enum dep_record_kind kind, dep_record_visit *visit,
@@ -181,7 +166,7 @@ static struct dep_res apply(struct store *store, const struct dep_change *change
                    bind_text(statement, 5, record->body);
     if (!is_bound)
         return DEP_FAIL(STORE_IO);
-    DEP_TRY(run(statement));
+    DEP_TRY(dep_sqlite_run(statement));
     if (sqlite3_changes(store->database) == 1)
         return DEP_OK;
     return change->op == DEP_CHANGE_ADD ? DEP_FAIL(STORE_EXISTS) : why_nothing(store, record);
@@ -198,7 +183,7 @@ static struct dep_res apply_all(struct store *store, const struct dep_change *ch
             return res;
         }
     }
-    return run(store->statements[COMMIT]);
+    return dep_sqlite_run(store->statements[COMMIT]);
 }
 
 static struct dep_res sqlite_commit(struct dep_store *store, const struct dep_change *changes, size_t count,
@@ -209,11 +194,11 @@ static struct dep_res sqlite_commit(struct dep_store *store, const struct dep_ch
 
     if (count == 0)
         return DEP_OK;
-    DEP_TRY(run(self->statements[BEGIN]));
+    DEP_TRY(dep_sqlite_run(self->statements[BEGIN]));
     res = apply_all(self, changes, count, ret_failed);
     /* An error may have ended the transaction by itself. */
     if (!dep_is_ok(res) && sqlite3_get_autocommit(self->database) == 0)
-        (void)dep_is_ok(run(self->statements[ROLLBACK]));
+        (void)dep_is_ok(dep_sqlite_run(self->statements[ROLLBACK]));
     return res;
 }
 
@@ -223,7 +208,7 @@ static struct dep_res sqlite_expire(struct dep_store *store, int64_t now)
 
     if (sqlite3_bind_int64(statement, 1, now) != SQLITE_OK)
         return DEP_FAIL(STORE_IO);
-    return run(statement);
+    return dep_sqlite_run(statement);
 }
 
 static void sqlite_free(struct dep_store *store)
@@ -236,33 +221,6 @@ static void sqlite_free(struct dep_store *store)
     free(self);
 }
 
-static bool execute(sqlite3 *database, const char *text)
-{
-    return sqlite3_exec(database, text, NULL, NULL, NULL) == SQLITE_OK;
-}
-
-static int user_version(sqlite3 *database)
-{
-    sqlite3_stmt *statement = NULL;
-    int version = -1;
-
-    if (sqlite3_prepare_v2(database, "PRAGMA user_version", -1, &statement, NULL) == SQLITE_OK &&
-        sqlite3_step(statement) == SQLITE_ROW)
-        version = sqlite3_column_int(statement, 0);
-    sqlite3_finalize(statement);
-    return version;
-}
-
-/* A file of a later schema is not touched. */
-static struct dep_res take_schema(sqlite3 *database)
-{
-    int version = user_version(database);
-
-    if (version == 0 && !execute(database, schema))
-        return DEP_FAIL(STORE_IO);
-    return version == 0 || version == SCHEMA_VERSION ? DEP_OK : DEP_FAIL(STORE_IO);
-}
-
 static struct dep_res prepare_all(struct store *store)
 {
     for (size_t i = 0; i < STATEMENTS; i++)
@@ -272,33 +230,10 @@ static struct dep_res prepare_all(struct store *store)
     return DEP_OK;
 }
 
-/* SQLite gives its other files the mode of this one. */
-static struct dep_res make_file(const char *path)
-{
-    int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-    struct stat about;
-
-    if (fd >= 0) {
-        close(fd);
-        return DEP_OK;
-    }
-    /* Not opened and closed again: that would let go of the locks this process may hold on it. */
-    if (errno != EEXIST || lstat(path, &about) != 0 || !S_ISREG(about.st_mode))
-        return DEP_FAIL(STORE_IO);
-    return (about.st_mode & 077) == 0 || chmod(path, 0600) == 0 ? DEP_OK : DEP_FAIL(STORE_IO);
-}
-
 static struct dep_res open_database(struct store *store, const char *path)
 {
-    static const char settings[] =
-        "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
-        "PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; PRAGMA secure_delete = ON";
-
-    DEP_TRY(make_file(path));
-    if (sqlite3_open_v2(path, &store->database, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK ||
-        sqlite3_busy_timeout(store->database, BUSY_MS) != SQLITE_OK || !execute(store->database, settings))
-        return DEP_FAIL(STORE_IO);
-    DEP_TRY(take_schema(store->database));
+    DEP_TRY(dep_sqlite_open(path, &store->database));
+    DEP_TRY(dep_sqlite_schema(store->database, SCHEMA_VERSION, schema));
     return prepare_all(store);
 }
 
