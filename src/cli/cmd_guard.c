@@ -53,6 +53,11 @@ static const struct dep_flag snippet_flags[] = {
     { "upstream", DEP_FLAG_TEXT, "ADDRESS", 0, "the API itself; default 127.0.0.1:8080", 0 },
     { "listen", DEP_FLAG_TEXT, "ADDRESS", 0, "where the proxy listens; default 127.0.0.1:8000", 0 },
     { "lua", DEP_FLAG_TEXT, "FILE", 0, "haproxy: where its script is; default /etc/haproxy/deputy.lua", 0 },
+    { "issuer", DEP_FLAG_TEXT, "URL", 0, "nginx-module: whose tokens", 0 },
+    { "client", DEP_FLAG_TEXT, "ID", 0, "nginx-module: the resource's client at the issuer", 0 },
+    { "secret", DEP_FLAG_TEXT, "file:PATH", 0, "nginx-module: where its secret is", 0 },
+    { "audit", DEP_FLAG_TEXT, "DIR", 0, "nginx-module: its audit log", 0 },
+    { "scope", DEP_FLAG_TEXT, "\"SCOPE…\"", 0, "nginx-module: what every request needs", 0 },
 };
 
 /* http is for a machine's own issuer; the fetcher checks the address it really connects to. */
@@ -189,7 +194,7 @@ static int show_schema(struct dep_cli *cli)
 
 static const struct dep_verb verbs[] = {
     { "run", NULL, 0, 0, "stand beside a reverse proxy and decide its requests", DEP_CLI_FLAGS(run_flags), run, false },
-    { "snippet", "PROXY", 1, 1, "print the configuration of nginx, caddy, haproxy or haproxy-lua",
+    { "snippet", "PROXY", 1, 1, "print what nginx, nginx-module, caddy, haproxy, haproxy-lua, envoy or traefik needs",
       DEP_CLI_FLAGS(snippet_flags), dep_snippet_run, false },
     { "check", "[METHOD PATH]", 0, 2, "say what rules need for a request, offline; without one, list them",
       DEP_CLI_FLAGS(dep_guard_check_flags), dep_guard_check, false },

@@ -54,21 +54,62 @@ static void put_haproxy(struct dep_buf *buf, const struct address *address)
     put_with(buf, address, "unix@");
 }
 
+static void put_envoy(struct dep_buf *buf, const struct address *address)
+{
+    struct dep_str host = address->host;
+
+    if (address->is_unix) {
+        dep_buf_put_c(buf, "{ pipe: { path: \"");
+        dep_buf_put(buf, address->path);
+        dep_buf_put_c(buf, "\" } }");
+        return;
+    }
+    if (host.ptr[0] == '[')
+        host = dep_str_sub(host, 1, host.len - 2);
+    dep_buf_put_c(buf, "{ socket_address: { address: \"");
+    dep_buf_put(buf, host);
+    dep_buf_put_c(buf, "\", port_value: ");
+    dep_buf_put(buf, address->port);
+    dep_buf_put_c(buf, " } }");
+}
+
+#define TAKES_UNIX (1u << 0)   /* asks over Unix sockets */
+#define LISTENS_UNIX (1u << 1) /* listens on them */
+
 static const struct proxy {
     const char *name, *file;
-    put_address *put;  /* NULL: the file is printed as it is */
-    bool listens_unix; /* may itself listen on a Unix socket */
+    put_address *put; /* NULL: the file is printed as it is */
+    unsigned marks;
 } proxies[] = {
-    { "nginx", "nginx.conf", put_nginx, true },
-    { "caddy", "Caddyfile", put_caddy, false },
-    { "haproxy", "haproxy.cfg", put_haproxy, true },
-    { "haproxy-lua", "deputy.lua", NULL, false },
+    { "nginx", "nginx.conf", put_nginx, TAKES_UNIX | LISTENS_UNIX },
+    { "nginx-module", "nginx-module.conf", put_nginx, TAKES_UNIX | LISTENS_UNIX },
+    { "caddy", "Caddyfile", put_caddy, TAKES_UNIX },
+    { "haproxy", "haproxy.cfg", put_haproxy, TAKES_UNIX | LISTENS_UNIX },
+    { "haproxy-lua", "deputy.lua", NULL, TAKES_UNIX | LISTENS_UNIX },
+    { "envoy", "envoy.yaml", put_envoy, TAKES_UNIX | LISTENS_UNIX },
+    { "traefik", "traefik.yaml", put_pair, 0 },
 };
+
+/* Values that are no address, and the characters they may have beside letters and digits. */
+static const struct text {
+    const char *flag, *otherwise, *others, *why;
+} texts[] = {
+    { "resource", "https://api.example/mcp", ":/._~-[]",
+      "an http(s) URL without query; its path of letters, digits, '.', '_', '~', '-' and '/'" },
+    { "issuer", "https://as.example", ":/._~-[]", "an http(s) URL" },
+    { "client", "CLIENT-ID", "._~-", "an id" },
+    { "secret", "file:/etc/deputy/guard.secret", ":/._-", "file:/ABSOLUTE/PATH" },
+    { "audit", "/var/lib/deputy/guard-audit", "/._-", "a path of letters, digits, '.', '_', '-' and '/'" },
+    { "lua", "/etc/haproxy/deputy.lua", "/._-", "a path of letters, digits, '.', '_', '-' and '/'" },
+    { "scope", "", " :/._~-", "scopes of letters, digits, ':', '/', '.', '_', '~' and '-'" },
+};
+enum { RESOURCE, ISSUER, CLIENT, SECRET, AUDIT, LUA, SCOPE, TEXTS };
 
 struct values {
     const struct proxy *proxy;
     struct address guard, upstream, listen;
-    struct dep_str resource, path, lua;
+    struct dep_str text[TEXTS];
+    struct dep_str path;
 };
 
 static bool is_plain(struct dep_str text, const char *others)
@@ -114,20 +155,30 @@ static int read_address(struct dep_cli *cli, const char *flag, const char *other
     return DEP_EXIT_OK;
 }
 
-/* The path becomes a part of regular expressions: only the dot has a meaning there, and is escaped. */
-static int read_resource(struct dep_cli *cli, struct values *values)
+static bool is_web(struct dep_str text, struct dep_url *ret_url)
 {
-    struct dep_url url;
+    return dep_is_ok(dep_url_parse(text, ret_url)) && (dep_str_eq_nocase(ret_url->scheme, DEP_STR("https")) ||
+                                                       dep_str_eq_nocase(ret_url->scheme, DEP_STR("http")));
+}
 
-    values->resource =
-        dep_str_c(dep_cli_has(cli, "resource") ? dep_cli_get(cli, "resource") : "https://api.example/mcp");
-    if (!is_plain(values->resource, ":/._~-[]") || !dep_is_ok(dep_url_parse(values->resource, &url)) ||
-        !(dep_str_eq_nocase(url.scheme, DEP_STR("https")) || dep_str_eq_nocase(url.scheme, DEP_STR("http"))))
-        return bad(cli, "resource",
-                   "an http(s) URL without query; its path of letters, digits, '.', '_', '~', '-' and '/'");
-    values->path = url.path;
-    if (dep_str_has(url.path, '[') || dep_str_has(url.path, ']'))
-        return bad(cli, "resource", "brackets in the path");
+static int read_texts(struct dep_cli *cli, struct values *values)
+{
+    struct dep_url resource, issuer;
+
+    for (size_t i = 0; i < TEXTS; i++) {
+        bool is_given = dep_cli_has(cli, texts[i].flag);
+
+        values->text[i] = dep_str_c(is_given ? dep_cli_get(cli, texts[i].flag) : texts[i].otherwise);
+        if ((is_given || i != SCOPE) && !is_plain(values->text[i], texts[i].others))
+            return bad(cli, texts[i].flag, texts[i].why);
+    }
+    /* The path becomes a part of regular expressions: only the dot has a meaning there, and is escaped. */
+    if (!is_web(values->text[RESOURCE], &resource) || dep_str_has(resource.path, '[') ||
+        dep_str_has(resource.path, ']'))
+        return bad(cli, "resource", texts[RESOURCE].why);
+    if (!is_web(values->text[ISSUER], &issuer))
+        return bad(cli, "issuer", texts[ISSUER].why);
+    values->path = resource.path;
     while (values->path.len > 0 && values->path.ptr[values->path.len - 1] == '/')
         values->path.len--;
     return DEP_EXIT_OK;
@@ -142,9 +193,23 @@ static void put_path(struct dep_buf *buf, struct dep_str path)
     }
 }
 
+static void put_scope(struct dep_buf *buf, struct dep_str scope)
+{
+    dep_buf_put_c(buf, scope.len > 0 ? "deputy_scope " : "# deputy_scope read write; what every request needs");
+    dep_buf_put(buf, scope);
+    dep_buf_put_c(buf, scope.len > 0 ? ";" : "");
+}
+
 /* One @NAME@ of a template. */
 static void put_value(struct dep_buf *buf, const struct values *values, struct dep_str name)
 {
+    static const char *const names[TEXTS] = { "RESOURCE", "ISSUER", "CLIENT", "SECRET", "AUDIT", "LUA", NULL };
+
+    for (size_t i = 0; i < TEXTS; i++)
+        if (names[i] != NULL && dep_str_eq_c(name, names[i])) {
+            dep_buf_put(buf, values->text[i]);
+            return;
+        }
     if (dep_str_eq(name, DEP_STR("GUARD")))
         values->proxy->put(buf, &values->guard);
     else if (dep_str_eq(name, DEP_STR("UPSTREAM")))
@@ -155,12 +220,14 @@ static void put_value(struct dep_buf *buf, const struct values *values, struct d
         dep_buf_put(buf, values->listen.host);
     else if (dep_str_eq(name, DEP_STR("LISTEN_PORT")))
         dep_buf_put(buf, values->listen.port);
-    else if (dep_str_eq(name, DEP_STR("RESOURCE")))
-        dep_buf_put(buf, values->resource);
     else if (dep_str_eq(name, DEP_STR("PATH")))
         put_path(buf, values->path);
-    else if (dep_str_eq(name, DEP_STR("LUA")))
-        dep_buf_put(buf, values->lua);
+    else if (dep_str_eq(name, DEP_STR("SCOPE")))
+        put_scope(buf, values->text[SCOPE]);
+    else if (dep_str_eq(name, DEP_STR("LOOPBACK")))
+        dep_buf_put_c(buf, dep_str_starts(values->text[ISSUER], DEP_STR("http://"))
+                               ? "deputy_loopback on; # the issuer is on this machine"
+                               : "# deputy_private on; for an issuer on a private address");
     else
         DEP_ASSERT(false);
 }
@@ -228,19 +295,25 @@ static int read_values(struct dep_cli *cli, struct values *values)
 {
     int code = find_proxy(cli, &values->proxy);
 
+    if (code != DEP_EXIT_OK)
+        return code;
+
+    bool takes_unix = (values->proxy->marks & TAKES_UNIX) != 0;
+
+    code = read_texts(cli, values);
     if (code == DEP_EXIT_OK)
-        code = read_resource(cli, values);
-    if (code == DEP_EXIT_OK)
-        code = read_address(cli, "guard", "unix:/run/deputy/guard.sock", &values->guard);
+        code =
+            read_address(cli, "guard", takes_unix ? "unix:/run/deputy/guard.sock" : "127.0.0.1:8694", &values->guard);
     if (code == DEP_EXIT_OK)
         code = read_address(cli, "upstream", "127.0.0.1:8080", &values->upstream);
     if (code == DEP_EXIT_OK)
         code = read_address(cli, "listen", "127.0.0.1:8000", &values->listen);
-    if (code == DEP_EXIT_OK && values->listen.is_unix && !values->proxy->listens_unix)
+    if (code == DEP_EXIT_OK && values->listen.is_unix && (values->proxy->marks & LISTENS_UNIX) == 0)
         code = bad(cli, "listen", "HOST:PORT for this proxy");
-    values->lua = dep_str_c(dep_cli_has(cli, "lua") ? dep_cli_get(cli, "lua") : "/etc/haproxy/deputy.lua");
-    if (code == DEP_EXIT_OK && !is_plain(values->lua, "/._-"))
-        code = bad(cli, "lua", "a path of letters, digits, '.', '_', '-' and '/'");
+    if (code == DEP_EXIT_OK && values->guard.is_unix && !takes_unix)
+        code = bad(cli, "guard", "HOST:PORT for this proxy; let the guard --listen there too");
+    if (code == DEP_EXIT_OK && values->upstream.is_unix && !takes_unix)
+        code = bad(cli, "upstream", "HOST:PORT for this proxy");
     return code;
 }
 

@@ -28,6 +28,17 @@ DEP_TEST(addresses_are_written_as_each_proxy_reads_them)
         t, "guard snippet haproxy --guard 10.0.0.7:8694 --lua /opt/deputy.lua --resource https://api.example",
         (const char *[]){ "lua.deputy 10.0.0.7:8694", "lua-load-per-thread /opt/deputy.lua", "path_reg ^(/|$)", NULL });
     check(t, "guard snippet haproxy", (const char *[]){ "server guard unix@/run/deputy/guard.sock", NULL });
+    check(t, "guard snippet envoy --guard [::1]:8694 --upstream unix:/run/api.sock",
+          (const char *[]){ "address: { socket_address: { address: \"::1\", port_value: 8694 } }",
+                            "address: { pipe: { path: \"/run/api.sock\" } }", "regex: '/mcp(/.*)?'", NULL });
+    check(t, "guard snippet traefik",
+          (const char *[]){ "address: http://127.0.0.1:8694/authz/forward-auth", "url: \"http://127.0.0.1:8080\"",
+                            NULL });
+    check(t,
+          "guard snippet nginx-module --issuer http://127.0.0.1:81 --client c1 --secret file:/a/b --audit /c --scope "
+          "'a b:c'",
+          (const char *[]){ "deputy_loopback on;", "deputy_issuer http://127.0.0.1:81;", "deputy_client_id c1;",
+                            "deputy_client_secret file:/a/b;", "deputy_audit_log /c;", "deputy_scope a b:c;", NULL });
     check(t, "guard snippet haproxy-lua", (const char *[]){ "core.register_action(\"deputy\"", NULL });
 }
 
@@ -57,6 +68,14 @@ DEP_TEST(what_could_break_out_of_a_configuration_is_refused)
         "guard snippet caddy --listen unix:/run/x.sock",
         "guard snippet haproxy --lua 'a b'",
         "guard snippet haproxy --lua ''",
+        "guard snippet traefik --guard unix:/run/x.sock",
+        "guard snippet traefik --upstream unix:/run/x.sock",
+        "guard snippet nginx-module --issuer ftp://a",
+        "guard snippet nginx-module --issuer 'https://a;b'",
+        "guard snippet nginx-module --scope 'a;b'",
+        "guard snippet nginx-module --secret 'file:/a b'",
+        "guard snippet nginx-module --audit ''",
+        "guard snippet nginx-module --client 'a b'",
         "guard snippet nginxx",
         "guard snippet iis",
         "guard snippet",
@@ -71,7 +90,7 @@ DEP_TEST(what_could_break_out_of_a_configuration_is_refused)
     }
 }
 
-/* A header that one template forgets is one that a caller can set. */
+/* A header that one template forgets is one that a caller can set. HAProxy's are in its script, the module's in its code. */
 DEP_TEST(every_template_sets_every_identity_header)
 {
     struct dep_arena arena;
@@ -82,7 +101,9 @@ DEP_TEST(every_template_sets_every_identity_header)
     dep_arena_init(&arena, memory, sizeof(memory));
     DEP_CHECK(t, dep_is_ok(dep_guard_identity(&arena, &decision)));
     for (const struct dep_embedded *one = dep_embedded; one->name != NULL; one++)
-        for (size_t i = 0; i < DEP_GUARD_IDENTITY && strcmp(one->name, "haproxy.cfg") != 0; i++) {
+        for (size_t i = 0; i < DEP_GUARD_IDENTITY && strcmp(one->name, "haproxy.cfg") != 0 &&
+                           strcmp(one->name, "nginx-module.conf") != 0;
+             i++) {
             char name[64];
 
             snprintf(name, sizeof(name), "%.*s", DEP_STR_ARG(decision.identity[i].name));

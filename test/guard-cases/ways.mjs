@@ -6,7 +6,8 @@ import fs from 'node:fs';
 import http from 'node:http';
 import os from 'node:os';
 import path from 'node:path';
-import { Process, program, root } from '../lib/daemon.mjs';
+import { Process, program } from '../lib/daemon.mjs';
+import { Nginx, modulePath } from '../lib/nginx.mjs';
 import { Wire, freePort } from '../lib/wire.mjs';
 import { RS1 } from '../lib/world.mjs';
 
@@ -142,7 +143,9 @@ export const authRequest = () => new Direct('auth-request', ({ method, path: tar
   path: '/authz/auth-request', headers: [['X-Original-Method', method], ['X-Original-URL', `https://rs1.example${target}`]],
 }));
 
-export const extAuthz = () => new Direct("ext-authz", ({ method, path: target, body }) => ({ method, path: `/authz/ext-authz${target}`, headers: [["Content-Length", "0"]] }));
+export const extAuthz = () => new Direct('ext-authz', ({ method, path: target }) => ({
+  method, path: `/authz/ext-authz${target}`, headers: [['Content-Length', '0']],
+}));
 
 export const forwardAuth = () => new Direct('forward-auth', ({ method, path: target, host }) => ({
   path: '/authz/forward-auth',
@@ -170,9 +173,9 @@ export function bytesOf({ method, path: target, host, headers, body, isChunked }
 }
 
 // A real proxy in front of the API.
-class Proxy {
+export class Proxy {
   // configure(way): writes the configuration, gives the arguments of the program.
-  constructor(name, { command, configure, env = {}, differences = {} }) {
+  constructor(name, { command, configure, env = null, differences = {} }) {
     Object.assign(this, { name, command, configure, env, differences, isDirect: false });
   }
 
@@ -188,12 +191,17 @@ class Proxy {
     await this.up();
   }
 
+  // Why it cannot be started here; null when it can.
+  get missing() {
+    return this.file ? null : `${this.command} is not installed`;
+  }
+
   get snippetArgs() {
     return ['--resource', RS1, '--guard', `unix:${this.guard.socket}`, '--upstream', `127.0.0.1:${this.api.port}`, '--listen', `127.0.0.1:${this.port}`];
   }
 
   async up() {
-    const env = { HOME: this.folder, XDG_DATA_HOME: this.folder, XDG_CONFIG_HOME: this.folder, ...this.env };
+    const env = { HOME: this.folder, XDG_DATA_HOME: this.folder, XDG_CONFIG_HOME: this.folder, ...this.env?.(this) };
     this.process = new Process(this.file, this.configure(this), { cwd: this.folder, env });
     await until(() => {
       if (this.process.exit) throw new Error(`${this.name} ended: ${this.process.stderr}`);
@@ -219,21 +227,14 @@ class Proxy {
   }
 
   async stop() {
-    if (!this.process.exit) await this.process.kill('SIGKILL');
+    if (!this.process.exit) await this.process.kill('SIGTERM');
     fs.rmSync(this.folder, { recursive: true, force: true });
   }
 }
 
-export const nginx = () => new Proxy('nginx', {
-  command: 'nginx',
-  // nginx itself answers what has two Authorization lines.
-  differences: {
-    'A58 G4 two Authorization lines': { status: 400, isForeign: true },
-    'A58 G4 Bearer and Basic': { status: 400, isForeign: true },
-  },
-  configure: ({ folder, snippetArgs }) => {
-    fs.writeFileSync(path.join(folder, 'deputy.conf'), snippet('nginx', ...snippetArgs));
-    fs.writeFileSync(path.join(folder, 'nginx.conf'), `daemon off; master_process off; pid ${folder}/nginx.pid; error_log ${folder}/error.log;
+// What stands around deputy.conf.
+function nginxWith(folder, main) {
+  fs.writeFileSync(path.join(folder, 'nginx.conf'), `${main} daemon off; pid ${folder}/nginx.pid; error_log ${folder}/error.log;
 events { worker_connections 256; }
 http {
   access_log off;
@@ -241,7 +242,21 @@ http {
   include ${folder}/deputy.conf;
 }
 `);
-    return ['-c', path.join(folder, 'nginx.conf'), '-p', folder, '-e', path.join(folder, 'error.log')];
+  return ['-c', path.join(folder, 'nginx.conf'), '-p', folder, '-e', path.join(folder, 'error.log')];
+}
+
+// nginx itself answers what has two Authorization lines.
+const ofNginx = {
+  'A58 G4 two Authorization lines': { status: 400, isForeign: true },
+  'A58 G4 Bearer and Basic': { status: 400, isForeign: true },
+};
+
+export const nginx = () => new Proxy('nginx', {
+  command: 'nginx',
+  differences: ofNginx,
+  configure: ({ folder, snippetArgs }) => {
+    fs.writeFileSync(path.join(folder, 'deputy.conf'), snippet('nginx', ...snippetArgs));
+    return nginxWith(folder, 'master_process off;');
   },
 });
 
@@ -263,4 +278,40 @@ export const haproxy = (script = null) => new Proxy('haproxy', {
   },
 });
 
-export { root };
+export class NginxModule extends Proxy {
+  constructor() {
+    super('nginx-module', {
+      command: 'nginx',
+      differences: ofNginx,
+      env: ({ folder }) => Nginx.env(modulePath(), folder),
+      configure: ({ folder, snippetArgs, guard }) => {
+        const secret = path.join(folder, 'guard.secret');
+        fs.writeFileSync(secret, guard.world.R1.secret, { mode: 0o600 });
+        fs.writeFileSync(path.join(folder, 'deputy.conf'), snippet('nginx-module', ...snippetArgs, '--issuer', guard.world.issuer,
+          '--client', guard.world.R1.id, '--secret', `file:${secret}`, '--audit', path.join(folder, 'audit'), '--scope', 'read'));
+        const user = process.getuid() === 0 ? 'user root; ' : '';
+        return nginxWith(folder, `load_module ${modulePath()}; ${user}worker_processes 1;`);
+      },
+    });
+  }
+
+  get missing() {
+    return modulePath() ? super.missing : 'the module is not built: nginx-dev is missing';
+  }
+
+  // It listens before its guard knows the issuer's keys.
+  async up() {
+    await super.up();
+    await until(async () => (await fetch(`http://127.0.0.1:${this.port}/api`, { headers: { Authorization: 'Bearer x' } })).status === 401, 'the guard inside is ready');
+  }
+
+  async stop() {
+    await this.process.kill('SIGTERM');
+    const reports = fs.readdirSync(this.folder).filter((name) => name.startsWith('sanitizer'));
+    const text = reports.map((name) => fs.readFileSync(path.join(this.folder, name), 'utf8')).join('');
+    fs.rmSync(this.folder, { recursive: true, force: true });
+    if (text) throw new Error(`nginx: ${text.slice(0, 4000)}`);
+  }
+}
+
+export const nginxModule = () => new NginxModule();

@@ -1,0 +1,208 @@
+// Envoy and Traefik by their documented contracts: neither is in Debian 12. Each is a small proxy that reads what `deputy guard snippet`
+// prints and does with it what the documentation says: Envoy's ext_authz filter over HTTP (extensions.filters.http.ext_authz.v3) and
+// Traefik 3's forwardAuth. A key that is not in the contract fails: a snippet cannot ask for what nobody has read about.
+import http from 'node:http';
+import net from 'node:net';
+import { createRequire } from 'node:module';
+import path from 'node:path';
+import { root } from '../lib/daemon.mjs';
+import { Proxy, snippet } from './ways.mjs';
+
+// The YAML reader is installed beside the other libraries of the tests.
+const yaml = createRequire(path.join(root, 'test/interop/package.json'))('yaml');
+const HOP = ['connection', 'keep-alive', 'proxy-authenticate', 'proxy-authorization', 'te', 'trailer', 'transfer-encoding', 'upgrade', 'proxy-connection'];
+
+function only(object, names, where) {
+  for (const name of Object.keys(object)) if (!names.includes(name)) throw new Error(`${where}: ${name} is not in the contract`);
+  return object;
+}
+
+// Header lists: [[name, value], …], in order, as sent.
+const pairs = (raw) => raw.flatMap((_, i) => (i % 2 ? [] : [[raw[i], raw[i + 1]]]));
+const same = (a, b) => a.toLowerCase() === b.toLowerCase();
+const without = (list, names) => list.filter(([name]) => !names.some((one) => same(one, name)));
+const valuesOf = (list, name) => list.filter(([one]) => same(one, name)).map(([, value]) => value);
+
+// A request over `address` ({ socketPath } or { host, port }); the answer is not read yet.
+function ask(address, { method, path: target, headers, body = null, timeout_ms = 30000 }) {
+  return new Promise((resolve, reject) => {
+    const request = http.request({ ...address, method, path: target, headers: headers.flat(), agent: false, setDefaultHeaders: false }, resolve);
+    request.setTimeout(timeout_ms, () => request.destroy(new Error('timeout')));
+    request.on('error', reject);
+    request.end(body);
+  });
+}
+
+async function bodyOf(stream) {
+  const chunks = [];
+  for await (const chunk of stream) chunks.push(chunk);
+  return Buffer.concat(chunks);
+}
+
+// What connects the proxy's two sides once it has decided.
+async function forward(address, request, headers, body, response) {
+  const length = body.length > 0 ? [['Content-Length', String(body.length)]] : [];
+  const answer = await ask(address, {
+    method: request.method, path: request.url, headers: [...without(headers, [...HOP, 'content-length']), ...length], body,
+  });
+  response.writeHead(answer.statusCode, without(pairs(answer.rawHeaders), HOP).flat());
+  response.flushHeaders();
+  answer.pipe(response);
+}
+
+// A proxy of this file: an HTTP server that handles each request with `handle(request, response, headers, body)`.
+class Contract extends Proxy {
+  get missing() {
+    return null;
+  }
+
+  async up() {
+    this.read(yaml.parse(snippet(this.name, ...this.snippetArgs)));
+    this.server = http.createServer({ joinDuplicateHeaders: false }, async (request, response) => {
+      try {
+        await this.handle(request, response, pairs(request.rawHeaders), await bodyOf(request));
+      } catch (error) {
+        response.destroy(error);
+      }
+    });
+    await new Promise((resolve) => this.server.listen(this.port, '127.0.0.1', resolve));
+  }
+
+  async stop() {
+    this.server.closeAllConnections();
+    await new Promise((resolve) => this.server.close(resolve));
+  }
+}
+
+function envoyAddress(address) {
+  return address.pipe ? { socketPath: address.pipe.path } : { host: address.socket_address.address, port: address.socket_address.port_value };
+}
+
+class Envoy extends Contract {
+  constructor() {
+    super('envoy', { command: null, configure: null });
+  }
+
+  read(config) {
+    const { listeners, clusters } = only(config.static_resources, ['listeners', 'clusters'], 'static_resources');
+    const manager = only(listeners[0].filter_chains[0].filters[0].typed_config, ['@type', 'stat_prefix', 'normalize_path',
+      'path_with_escaped_slashes_action', 'stream_idle_timeout', 'common_http_protocol_options', 'http_filters', 'route_config'], 'the manager');
+    this.dropsUnderscores = manager.common_http_protocol_options.headers_with_underscores_action === 'DROP_HEADER';
+    const filter = manager.http_filters[0];
+    if (filter.name !== 'envoy.filters.http.ext_authz') throw new Error('ext_authz comes first');
+    this.authz = only(filter.typed_config, ['@type', 'failure_mode_allow', 'status_on_error', 'allowed_headers', 'http_service'], 'ext_authz');
+    this.service = only(this.authz.http_service, ['server_uri', 'path_prefix', 'authorization_response'], 'http_service');
+    only(this.service.authorization_response, ['allowed_upstream_headers'], 'authorization_response');
+    if (!/^[0-9.]+s$/.test(this.service.server_uri.timeout)) throw new Error('a timeout is needed');
+    this.routes = manager.route_config.virtual_hosts[0].routes;
+    this.clusters = Object.fromEntries(clusters.map((one) => [one.name, envoyAddress(one.load_assignment.endpoints[0].lb_endpoints[0].endpoint.address)]));
+    if (net.isIP(listeners[0].address.socket_address.address) === 0) throw new Error('the listener needs an address');
+  }
+
+  route(target) {
+    const [where] = target.split('?');
+    return this.routes.find(({ match }) => (match.prefix ? where.startsWith(match.prefix) : new RegExp(`^(?:${match.safe_regex.regex})$`).test(where)));
+  }
+
+  // The filter's question: Host, Method, Path and Authorization always, the rest as allowed; lines of one name become one, with commas.
+  async check(request, headers) {
+    const allowed = ['authorization', ...this.authz.allowed_headers.patterns.map((one) => only(one, ['exact', 'ignore_case'], 'a pattern').exact)];
+    const joined = allowed.map((name) => [name, valuesOf(headers, name)]).filter(([, values]) => values.length > 0).map(([name, values]) => [name, values.join(',')]);
+    return ask(this.clusters[this.service.server_uri.cluster], {
+      method: request.method,
+      path: this.service.path_prefix + request.url,
+      headers: [['Host', valuesOf(headers, 'host')[0]], ['Content-Length', '0'], ...joined, ['X-Envoy-Internal', 'true'], ['X-Forwarded-For', '127.0.0.1'], ['X-Envoy-Expected-Rq-Timeout-Ms', '500']],
+      timeout_ms: 5000, // the sanitizer build is slower than 0.5 s on a busy machine
+    });
+  }
+
+  async handle(request, response, sent, body) {
+    const headers = this.dropsUnderscores ? sent.filter(([name]) => !name.includes('_')) : sent;
+    const route = this.route(request.url);
+    if (route?.typed_per_filter_config) return forward(this.clusters[route.route.cluster], request, headers, body, response);
+    const verdict = await this.check(request, headers).catch(() => null);
+    // A guard that does not answer, or with 5xx, is an error of the filter: nothing of its answer is passed on.
+    if (verdict === null || verdict.statusCode >= 500) {
+      verdict?.resume();
+      if (this.authz.failure_mode_allow !== false || this.authz.status_on_error.code !== 'ServiceUnavailable') throw new Error('the filter fails open');
+      return response.writeHead(503, { 'Content-Length': 0 }).end();
+    }
+    const told = pairs(verdict.rawHeaders);
+    if (verdict.statusCode !== 200) return response.writeHead(verdict.statusCode, without(told, HOP).flat()).end(await bodyOf(verdict));
+    verdict.resume();
+    if (!route) return response.writeHead(404, { 'Content-Length': 0 }).end();
+    const upstream = this.service.authorization_response.allowed_upstream_headers.patterns.map((one) => one.exact);
+    const set = told.filter(([name]) => upstream.some((one) => same(one, name)));
+    const removed = valuesOf(told, 'x-envoy-auth-headers-to-remove').flatMap((value) => value.split(',').map((one) => one.trim()));
+    const kept = without(without(headers, set.map(([name]) => name)), [...removed, ...route.request_headers_to_remove]);
+    return forward(this.clusters[route.route.cluster], request, [...kept, ...set], body, response);
+  }
+}
+
+class Traefik extends Contract {
+  constructor() {
+    super('traefik', { command: null, configure: null });
+  }
+
+  get snippetArgs() {
+    return super.snippetArgs.map((word) => (word === `unix:${this.guard.socket}` ? `127.0.0.1:${this.guard.port}` : word));
+  }
+
+  read({ http: { routers, middlewares, services } }) {
+    Object.assign(this, { routers, middlewares, services });
+    only(middlewares['deputy-guard'].forwardAuth, ['address', 'trustForwardHeader', 'maxResponseBodySize', 'authRequestHeaders', 'authResponseHeaders'], 'forwardAuth');
+    if (middlewares['deputy-guard'].forwardAuth.trustForwardHeader !== false) throw new Error('it trusts the caller');
+  }
+
+  matches(rule, target) {
+    const [where] = target.split('?');
+    return rule.split(' || ').some((part) => {
+      const [, kind, text] = /^(Path|PathPrefix|PathRegexp)\(`([^`]*)`\)$/.exec(part);
+      return { Path: where === text, PathPrefix: where.startsWith(text), PathRegexp: kind === 'PathRegexp' && new RegExp(text).test(where) }[kind];
+    });
+  }
+
+  // forwardAuth: null when the request may go on, with `headers` as they are then.
+  async forwardAuth(config, request, headers, response) {
+    const named = valuesOf(headers, 'connection').flatMap((value) => value.split(',').map((one) => one.trim()));
+    const asked = without(headers, [...HOP, ...named]).filter(([name]) => config.authRequestHeaders.some((one) => same(one, name)));
+    const url = new URL(config.address);
+    const verdict = await ask({ host: url.hostname, port: url.port }, {
+      method: 'GET',
+      path: url.pathname,
+      headers: [['Host', url.host], ...asked, ['X-Forwarded-For', '127.0.0.1'], ['X-Forwarded-Method', request.method], ['X-Forwarded-Proto', 'http'],
+        ['X-Forwarded-Host', valuesOf(headers, 'host')[0]], ['X-Forwarded-Uri', request.url]],
+    }).catch(() => null);
+    if (verdict === null) {
+      response.writeHead(500, { 'Content-Length': 0 }).end();
+      return null;
+    }
+    const body = await bodyOf(verdict);
+    if (body.length > config.maxResponseBodySize) throw new Error('the answer is too long');
+    const told = pairs(verdict.rawHeaders);
+    if (verdict.statusCode < 200 || verdict.statusCode > 299) {
+      response.writeHead(verdict.statusCode, without(told, HOP).flat()).end(body);
+      return null;
+    }
+    const set = told.filter(([name]) => config.authResponseHeaders.some((one) => same(one, name)));
+    return [...without(headers, config.authResponseHeaders), ...set];
+  }
+
+  async handle(request, response, headers, body) {
+    const router = Object.values(this.routers).find(({ rule }) => this.matches(rule, request.url));
+    if (!router) return response.writeHead(404, { 'Content-Length': 0 }).end();
+    for (const name of router.middlewares ?? []) {
+      const middleware = only(this.middlewares[name], ['headers', 'forwardAuth'], name);
+      if (middleware.forwardAuth) headers = await this.forwardAuth(middleware.forwardAuth, request, headers, response);
+      else for (const [header, value] of Object.entries(only(middleware.headers, ['customRequestHeaders'], name).customRequestHeaders))
+        headers = [...without(headers, [header]), ...(value === '' ? [] : [[header, value]])];
+      if (headers === null) return null;
+    }
+    const url = new URL(this.services[router.service].loadBalancer.servers[0].url);
+    const named = valuesOf(headers, 'connection').flatMap((value) => value.split(',').map((one) => one.trim()));
+    return forward({ host: url.hostname, port: url.port }, request, without(headers, named), body, response);
+  }
+}
+
+export const envoy = () => new Envoy();
+export const traefik = () => new Traefik();
