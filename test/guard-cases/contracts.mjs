@@ -87,6 +87,7 @@ class Envoy extends Contract {
     const { listeners, clusters } = only(config.static_resources, ['listeners', 'clusters'], 'static_resources');
     const manager = only(listeners[0].filter_chains[0].filters[0].typed_config, ['@type', 'stat_prefix', 'normalize_path',
       'path_with_escaped_slashes_action', 'stream_idle_timeout', 'common_http_protocol_options', 'http_filters', 'route_config'], 'the manager');
+    if (manager.normalize_path !== true || manager.path_with_escaped_slashes_action !== 'REJECT_REQUEST') throw new Error('paths are not normalised');
     this.dropsUnderscores = manager.common_http_protocol_options.headers_with_underscores_action === 'DROP_HEADER';
     const filter = manager.http_filters[0];
     if (filter.name !== 'envoy.filters.http.ext_authz') throw new Error('ext_authz comes first');
@@ -116,7 +117,22 @@ class Envoy extends Contract {
     });
   }
 
+  // normalize_path and path_with_escaped_slashes_action: the path goes on without dot segments; null: refused.
+  normalised(target) {
+    const [where, query] = target.split('?');
+    if (/%2f|%5c/i.test(where)) return null;
+    const parts = [];
+    for (const part of where.split('/').slice(1).map((one) => one.replace(/%2e/gi, '.'))) {
+      if (part === '..') parts.pop();
+      else if (part !== '.') parts.push(part);
+    }
+    return `/${parts.join('/')}${query === undefined ? '' : `?${query}`}`;
+  }
+
   async handle(request, response, sent, body) {
+    const target = this.normalised(request.url);
+    if (target === null) return response.writeHead(400, { 'Content-Length': 0 }).end();
+    request.url = target;
     const headers = this.dropsUnderscores ? sent.filter(([name]) => !name.includes('_')) : sent;
     const route = this.route(request.url);
     if (route?.typed_per_filter_config) return forward(this.clusters[route.route.cluster], request, headers, body, response);
@@ -156,10 +172,12 @@ class Traefik extends Contract {
 
   matches(rule, target) {
     const [where] = target.split('?');
-    return rule.split(' || ').some((part) => {
-      const [, kind, text] = /^(Path|PathPrefix|PathRegexp)\(`([^`]*)`\)$/.exec(part);
-      return { Path: where === text, PathPrefix: where.startsWith(text), PathRegexp: kind === 'PathRegexp' && new RegExp(text).test(where) }[kind];
-    });
+    const holds = (part) => {
+      const [, not, kind, text] = /^(!?)(Path|PathPrefix|PathRegexp)\(`([^`]*)`\)$/.exec(part);
+      const regexp = () => new RegExp(text.replace(/^\(\?i\)/, ''), text.startsWith('(?i)') ? 'i' : '').test(where);
+      return { Path: () => where === text, PathPrefix: () => where.startsWith(text), PathRegexp: regexp }[kind]() !== (not === '!');
+    };
+    return rule.split(' || ').some((part) => part.split(' && ').every(holds));
   }
 
   // forwardAuth: null when the request may go on, with `headers` as they are then.

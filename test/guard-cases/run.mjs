@@ -1,10 +1,10 @@
 // One table of cases, every way to the guard: the same verdicts, and the API is told the same.
 import { Suite, check, equal, skip } from '../lib/tap.mjs';
 import { RS1, World } from '../lib/world.mjs';
-import { envoy, traefik } from './contracts.mjs';
+import { all } from './all.mjs';
 import { Material, claimsOf } from './material.mjs';
 import { cases } from './table.mjs';
-import { Api, Guard, authRequest, caddy, extAuthz, forwardAuth, haproxy, nginx, nginxModule } from './ways.mjs';
+import { Api, Guard } from './ways.mjs';
 
 const suite = new Suite('guard cases');
 const IDENTITY = ['subject', 'client', 'actor', 'actor-chain', 'scope', 'audience', 'task', 'token-id', 'decision'];
@@ -14,7 +14,7 @@ const world = await World.start();
 const material = await Material.make(world);
 const guard = await Guard.start(world);
 const api = await Api.start();
-const ways = [authRequest(), forwardAuth(), extAuthz(), nginx(), nginxModule(), caddy(), haproxy(), envoy(), traefik()];
+const ways = all();
 
 suite.end(async () => {
   await guard.stop();

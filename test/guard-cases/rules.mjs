@@ -1,0 +1,374 @@
+// The rules G1 to G13 of a guard's contract that the table cannot show, and what is hostile to a proxy: smuggled requests, a guard that
+// is gone or hangs, a feed that is silent, a clock that jumps. Each through every way.
+import fs from 'node:fs';
+import http from 'node:http';
+import net from 'node:net';
+import path from 'node:path';
+import { Clock } from '../lib/clock.mjs';
+import { Suite, check, equal, oneOf, skip } from '../lib/tap.mjs';
+import { RS1, World } from '../lib/world.mjs';
+import { all, direct, proxies } from './all.mjs';
+import { Material } from './material.mjs';
+import { Api, Guard, bytesOf, haproxy, until } from './ways.mjs';
+
+const suite = new Suite('guard rules');
+const world = await World.start();
+const material = await Material.make(world);
+const clock = new Clock();
+const SILENCE_S = 2;
+const guard = await Guard.start(world, { env: clock.env, args: ['--feed-silence-max-s', String(SILENCE_S)] });
+const api = await Api.start();
+const ways = all().filter((way) => !way.missing);
+const behind = ways.filter((way) => !way.isDirect);
+
+suite.end(async () => {
+  clock.done();
+  await guard.stop();
+  await api.close();
+  await world.daemon.stop();
+});
+for (const way of ways) suite.end(() => (way.isUp ? way.stop() : undefined));
+
+const BEARER = { name: 'bearer' };
+const BOUND = { name: 'bound', scheme: 'DPoP', token: { bound: 'key' }, proof: {} };
+const send = (way, one, more = {}) => way.send({ ...material.request(one, way.nonce), ...more });
+
+async function eachWay(list, run) {
+  for (const way of list) await run(way, way.name);
+}
+
+// Sends bytes on a connection of its own; everything that came until it was closed, or until nothing came for a while after `count` answers.
+function talk(port, data, limit_ms = 3000) {
+  return new Promise((resolve) => {
+    const socket = net.connect(port, '127.0.0.1');
+    let text = '';
+    const done = () => {
+      clearTimeout(timer);
+      socket.destroy();
+      resolve(text);
+    };
+    const timer = setTimeout(done, limit_ms);
+    socket.on('data', (chunk) => {
+      text += chunk.toString('latin1');
+    });
+    socket.on('error', done);
+    socket.on('close', done);
+    socket.on('connect', () => socket.write(data));
+  });
+}
+
+suite.row('every way starts', async () => {
+  for (const way of [...direct(), ...proxies()]) if (way.missing) check(true, `${way.name}: ${way.missing}`);
+  await eachWay(ways, async (way, label) => {
+    await way.start({ guard, api });
+    way.isUp = true;
+    way.nonce = (await send(way, BOUND)).header('dpop-nonce');
+    check(way.nonce, label);
+    equal((await send(way, BOUND)).status, 200, label);
+    way.take();
+  });
+});
+
+suite.row('G1 each endpoint of the guard reads one fixed set of headers', async () => {
+  const token = material.token();
+  const original = [['X-Original-Method', 'GET'], ['X-Original-URL', '/api']];
+  const forwarded = [['X-Forwarded-Method', 'GET'], ['X-Forwarded-Uri', '/api']];
+  for (const [where, own, foreign] of [['auth-request', original, forwarded], ['forward-auth', forwarded, original]]) {
+    const ask = (headers) => guard.wire.request({ path: `/authz/${where}`, headers: [...headers, ['Authorization', `Bearer ${token}`]] });
+    equal((await ask(own)).status, 200, where);
+    equal((await ask([...own, ...foreign, ...foreign])).status, 200, `${where}: the others mean nothing, also twice`);
+    equal((await ask(foreign)).status, 400, `${where}: by the headers of another`);
+    equal((await ask([...own, own[0]])).status, 400, `${where}: G4 its own twice`);
+  }
+  const bound = material.request(BOUND, ways[2].nonce);
+  const elsewhere = await guard.wire.request({ path: '/authz/ext-authz/api/other', headers: [...bound.headers, ['X-Forwarded-Uri', '/api/items'], ['X-Original-URL', '/api/items']] });
+  equal([elsewhere.status, elsewhere.json.error], [401, 'invalid_dpop_proof'], 'ext-authz: the path of the question counts');
+  for (const where of ['/authz/ext-authz', '/authz/ext-authzz/api', '/authz/forward-auth/api', '/authz/'])
+    equal((await guard.wire.request({ path: where, headers: [['Authorization', `Bearer ${token}`], ...original, ...forwarded] })).status, 404, where);
+});
+
+suite.row('G7 a decision is never kept by a proxy: a revoked token is refused through each', async () => {
+  const token = await world.CP.get({ scope: 'read' });
+  const request = { method: 'GET', path: '/api/items', host: null, headers: [['Authorization', `Bearer ${token}`]], body: null, isChunked: false, token };
+  await eachWay(ways, async (way, label) => equal((await way.send(request)).status, 200, `${label}: alive`));
+  await world.CP.revoke(token);
+  await eachWay(ways, async (way, label) => {
+    await until(async () => (await way.send(request)).status === 401, `${label}: refused`);
+    way.take();
+    equal([(await way.send(request)).status, way.take().length], [401, 0], `${label}: and stays refused`);
+  });
+});
+
+suite.row('G8 one check of a proof for each request: none is refused as its own replay', async () => {
+  await eachWay(ways, async (way, label) => {
+    for (let i = 0; i < 20; i += 1) equal((await send(way, { ...BOUND, method: 'POST', body: 'x' })).status, 200, `${label}: ${i}`);
+    equal(way.take().length, 20, `${label}: each reached the API once`);
+  });
+});
+
+suite.row('G8 B30 a proof sent ten times at once is accepted once', async () => {
+  await eachWay(ways, async (way, label) => {
+    const request = material.request(BOUND, way.nonce);
+    const answers = await Promise.all(Array.from({ length: 10 }, () => way.send(request)));
+    equal(answers.filter((answer) => answer.status === 200).length, 1, label);
+    equal(way.take().length, 1, `${label}: one reached the API`);
+    check(answers.every((answer) => [200, 401].includes(answer.status)), `${label}: ${answers.map((answer) => answer.status)}`);
+  });
+});
+
+suite.row('G13 the metadata, below the resource\'s path and at the root, without a token', async () => {
+  await eachWay(behind, async (way, label) => {
+    for (const where of ['/.well-known/oauth-protected-resource/api', '/.well-known/oauth-protected-resource']) {
+      const bare = { method: 'GET', path: where, host: null, headers: [], body: null, isChunked: false };
+      const answer = await way.send(bare);
+      equal([answer.status, answer.header('content-type'), answer.json?.resource, answer.json?.authorization_servers],
+        [200, 'application/json', RS1, [world.issuer]], `${label}: ${where}: ${answer.text}`);
+      equal((await way.send({ ...bare, method: 'HEAD' })).status, 200, `${label}: HEAD ${where}`);
+    }
+    equal(way.take().length, 0, `${label}: the API never sees it`);
+  });
+});
+
+suite.row('paths outside of the resource never reach the API', async () => {
+  await eachWay(behind, async (way, label) => {
+    for (const where of ['/', '/other', '/apix', '/ap', '/API', '/api/../other', '/api/%2e%2e/other', '/api/..%2fother', '/other/..%2f..%2fapi', '/.well-known/oauth-protected-resource/../../other', '/_deputy', '/authz/decision', '/authz/auth-request', '/livez']) {
+      const answer = await send(way, BEARER, { path: where });
+      check(answer.status !== 401 || answer.header('www-authenticate'), `${label}: ${where}`);
+      const seen = way.take();
+      check(seen.every((one) => /^\/api(\/|$)/.test(new URL(one.path.replace(/%2e/gi, '.').replace(/%2f/gi, '/'), 'http://x').pathname)), () => `${label}: ${where} reached ${seen.map((one) => one.path)}`);
+      check(!/^(live|ready)/.test(answer.text), `${label}: ${where} reached the guard`);
+    }
+    equal((await send(way, BEARER, { path: '/api/a..b' })).status, 200, `${label}: twin`);
+    way.take();
+  });
+});
+
+suite.row('SSE the first event arrives before the last is sent', async () => {
+  await eachWay(behind, async (way, label) => {
+    const { headers } = material.request(BEARER, way.nonce);
+    const text = await new Promise((resolve, reject) => {
+      const request = http.get({ port: way.port, host: '127.0.0.1', path: '/api/stream', headers: ['Host', 'rs1.example', ...headers.flat()], agent: false }, (response) => {
+        let all = '';
+        response.on('data', (chunk) => {
+          all += chunk;
+          // The API sends its last event only now.
+          if (all === 'data: first\n\n') api.streams.shift()();
+        });
+        response.on('end', () => resolve([response.statusCode, all]));
+        response.on('error', reject);
+      });
+      request.on('error', reject);
+    });
+    equal(text, [200, 'data: first\n\ndata: last\n\n'], label);
+    way.take();
+  });
+});
+
+suite.row('an API that is gone is no refusal of the guard', async () => {
+  const { port } = api;
+  await api.close();
+  await eachWay(behind.filter((way) => !['envoy', 'traefik'].includes(way.name)), async (way, label) => {
+    const answer = await send(way, BEARER);
+    oneOf(answer.status, [502, 503, 504], `${label}: ${answer.text}`);
+    equal(answer.header('www-authenticate'), null, `${label}: no challenge`);
+  });
+  api.server = http.createServer((request, response) => api.answer(request, response).catch((error) => response.destroy(error)));
+  await api.listen(port);
+  await eachWay(behind, async (way, label) => {
+    await until(async () => (await send(way, BEARER)).status === 200, `${label}: back`);
+    way.take();
+  });
+  check(true, 'all are back');
+});
+
+// --- smuggling (group K), through each real proxy ---
+
+const SMUGGLED = 'GET /api/smuggled HTTP/1.1\r\nHost: rs1.example\r\n\r\n';
+const chunked = (text) => `${text.length.toString(16)}\r\n${text}\r\n0\r\n\r\n`;
+
+// Heads and bodies whose length two readers could see differently; the request inside carries no token.
+const smuggling = [
+  ['K01 length, then coding', ['Content-Length: 6', 'Transfer-Encoding: chunked'], `0\r\n\r\n${SMUGGLED}`],
+  ['K01 coding, then length', ['Transfer-Encoding: chunked', `Content-Length: ${5 + SMUGGLED.length}`], `0\r\n\r\n${SMUGGLED}`],
+  ['K02 two lengths', ['Content-Length: 0', `Content-Length: ${SMUGGLED.length}`], SMUGGLED],
+  ['K02 two lengths, the other way round', [`Content-Length: ${SMUGGLED.length}`, 'Content-Length: 0'], SMUGGLED],
+  ['K02 a list of lengths', [`Content-Length: 0, ${SMUGGLED.length}`], SMUGGLED],
+  ['K03 a plus sign', [`Content-Length: +${SMUGGLED.length}`], SMUGGLED],
+  ['K03 hexadecimal', [`Content-Length: 0x${SMUGGLED.length.toString(16)}`], SMUGGLED],
+  ['K03 beyond 64 bits', ['Content-Length: 18446744073709551616'], SMUGGLED],
+  ['K04 a blank before the colon', ['Content-Length : 0', `Content-Length: ${SMUGGLED.length}`], SMUGGLED],
+  ['K04 coding, a blank before the colon', ['Transfer-Encoding : chunked', 'Content-Length: 5'], `0\r\n\r\n${SMUGGLED}`],
+  ['K04 coding, a tab before the colon', ['Transfer-Encoding\t: chunked', 'Content-Length: 5'], `0\r\n\r\n${SMUGGLED}`],
+  ['K04 coding, folded', ['Transfer-Encoding:\r\n chunked', 'Content-Length: 5'], `0\r\n\r\n${SMUGGLED}`],
+  ['K08 an unknown coding', ['Transfer-Encoding: xchunked', 'Content-Length: 5'], `0\r\n\r\n${SMUGGLED}`],
+  ['K08 two codings', ['Transfer-Encoding: chunked', 'Transfer-Encoding: identity', 'Content-Length: 5'], `0\r\n\r\n${SMUGGLED}`],
+  ['K08 coding with a vertical tab', ['Transfer-Encoding:\x0bchunked', 'Content-Length: 5'], `0\r\n\r\n${SMUGGLED}`],
+  ['K08 coding in quotes', ['Transfer-Encoding: "chunked"', 'Content-Length: 5'], `0\r\n\r\n${SMUGGLED}`],
+  ['K09 a chunk size beyond 64 bits', ['Transfer-Encoding: chunked'], `10000000000000000\r\n${SMUGGLED}\r\n0\r\n\r\n`],
+  ['K09 a negative chunk size', ['Transfer-Encoding: chunked'], `-1\r\n${SMUGGLED}0\r\n\r\n`],
+  ['K09 a chunk that ends elsewhere', ['Transfer-Encoding: chunked'], `3\r\nabcde\r\n0\r\n\r\n${SMUGGLED}`],
+  ['K09 a bare LF behind the chunk size', ['Transfer-Encoding: chunked'], `0\n\n${SMUGGLED}`],
+  ['K09 trailers with a spoofed identity', ['Transfer-Encoding: chunked', 'Trailer: Deputy-Subject'], '1\r\na\r\n0\r\nDeputy-Subject: spoofed\r\nAuthorization: Bearer spoofed\r\n\r\n'],
+  ['K07 a bare CR in a value', ['X-A: a\rDeputy-Subject: spoofed', 'Content-Length: 0'], ''],
+  ['K07 a bare LF as line end', ['X-A: a\nDeputy-Subject: spoofed', 'Content-Length: 0'], ''],
+  ['K07 NUL in a value', ['X-A: a\0b', 'Content-Length: 0'], ''],
+  ['O01 a spoofed identity, a blank before the colon', ['Deputy-Subject : spoofed', 'Content-Length: 0'], ''],
+  ['O01 a spoofed identity, folded', ['X-A: a', ' Deputy-Subject: spoofed', 'Content-Length: 0'], ''],
+  ['O01 a spoofed identity behind a bare CR', ['X-A: a\r\rDeputy-Subject: spoofed', 'Content-Length: 0'], ''],
+];
+
+suite.row('group K through each proxy: the API never sees a request that the guard did not, and answers pair 1:1', async () => {
+  await eachWay(behind, async (way, label) => {
+    for (const [name, head, body] of smuggling) {
+      const { headers } = material.request(BEARER, way.nonce);
+      const lines = ['POST /api/items HTTP/1.1', 'Host: rs1.example', ...headers.map((pair) => pair.join(': ')), ...head, '', ''];
+      const text = await talk(way.port, Buffer.from(lines.join('\r\n') + body, 'latin1'), 400);
+      const seen = way.take();
+      check(!seen.some((one) => one.path.includes('smuggled')), () => `${label}: ${name}: reached the API: ${text.slice(0, 400)}`);
+      for (const [key, values] of seen.flatMap((one) => Object.entries(one.headers))) {
+        check(!/deputy|authorization|dpop/.test(key) || !values.join().includes('spoofed'), () => `${label}: ${name}: ${key}: ${values}`);
+        check(!/[\r\n\0]/.test(values.join()), () => `${label}: ${name}: a line end in ${key}`);
+      }
+      check(seen.length <= 1, () => `${label}: ${name}: ${seen.length} requests`);
+      const allowed = (text.match(/^HTTP\/1\.[01] 2/gm) ?? []).length;
+      check(allowed === 0 || allowed === seen.length, () => `${label}: ${name}: ${allowed} good answers, ${seen.length} requests: ${text.slice(0, 600)}`);
+    }
+    equal((await send(way, { ...BEARER, method: 'POST', body: 'x' })).status, 200, `${label}: twin`);
+    way.take();
+  });
+}, { limit_ms: 150000 });
+
+suite.row('answers pair 1:1 on a connection that is kept', async () => {
+  await eachWay(behind, async (way, label) => {
+    const good = (i) => bytesOf({ ...material.request({ ...BEARER, method: 'POST', path: `/api/${i}`, body: 'x' }, way.nonce) });
+    const bad = (i) => bytesOf({ ...material.request({ name: 'none', token: 'none', path: `/api/${i}` }, way.nonce) });
+    const last = Buffer.from(good(4).toString('latin1').replace('\r\n\r\n', '\r\nConnection: close\r\n\r\n'), 'latin1');
+    const text = await talk(way.port, Buffer.concat([good(0), bad(1), good(2), bad(3), last]), 10000);
+    equal([...text.matchAll(/HTTP\/1\.1 (\d{3})/g)].map((match) => match[1]), ['200', '401', '200', '401', '200'], label);
+    equal(way.take().map((one) => one.path), ['/api/0', '/api/2', '/api/4'], label);
+  });
+});
+
+// --- fail closed ---
+
+// What a proxy says when there is no verdict: 503 and when to come again; Envoy and Traefik say it their way.
+function checkTrouble(way, answer, label) {
+  equal(answer.status, way.name === 'traefik' && way.isGuardGone ? 500 : 503, `${label}: ${answer.text}`);
+  equal(answer.header('www-authenticate'), null, `${label}: G11 trouble is no challenge`);
+  const isMute = way.name === 'envoy' || (way.name === 'traefik' && way.isGuardGone);
+  if (!isMute) equal([answer.header('retry-after'), answer.header('cache-control'), answer.header('content-type')], ['1', 'no-store', 'application/problem+json'], label);
+}
+
+async function allClosed(list, what, cases = [BEARER, BOUND]) {
+  await Promise.all(list.map(async (way) => {
+    for (const one of cases) checkTrouble(way, await send(way, one), `${what}: ${way.name}`);
+  }));
+  equal(api.take().length, 0, `${what}: nothing reached the API`);
+}
+
+async function allOpen(what) {
+  await eachWay(ways, async (way) => {
+    await until(async () => (await send(way, BEARER)).status === 200, `${what}: ${way.name} recovers`);
+    const fresh = await send(way, BOUND);
+    way.nonce = fresh.header('dpop-nonce') ?? way.nonce;
+    equal((await send(way, BOUND)).status, 200, `${what}: ${way.name}`);
+    way.take();
+  });
+}
+
+const asking = behind.filter((way) => way.name !== 'nginx-module');
+
+suite.row('G11 the guard is gone: 503, never 401, nothing reaches the API; it is back without a restart of the proxy', async () => {
+  await guard.down('SIGKILL');
+  for (const way of asking) way.isGuardGone = true;
+  try {
+    await allClosed(asking, 'gone', [BEARER, BOUND, { name: 'none', token: 'none' }]);
+  } finally {
+    await guard.up();
+    for (const way of asking) way.isGuardGone = false;
+  }
+  await allOpen('back');
+}, { limit_ms: 90000 });
+
+suite.row('G11 the guard hangs: 503 after a while, nothing reaches the API', async () => {
+  guard.process.child.kill('SIGSTOP');
+  const tasks = `/proc/${guard.process.child.pid}/task`;
+  await until(() => fs.readdirSync(tasks).every((one) => /\) T /.test(fs.readFileSync(`${tasks}/${one}/stat`, 'utf8'))), 'all threads have stopped');
+  try {
+    await Promise.all(asking.filter((way) => way.name !== 'traefik').map(async (way) => checkTrouble(way, await send(way, BEARER), `hangs: ${way.name}`)));
+  } finally {
+    guard.process.child.kill('SIGCONT');
+  }
+  equal(api.take().length, 0, 'nothing reached the API');
+  await allOpen('goes on');
+}, { limit_ms: 90000 });
+
+suite.row('G11 HAProxy: a script that fails, or a guard that says too little, lets nothing pass', async () => {
+  if (!haproxy().file) skip('haproxy is not installed');
+  const broken = haproxy('core.register_action("deputy", { "http-req" }, function(txn, address) error("broken") end, 1)\n');
+  await broken.start({ guard, api });
+  checkTrouble(broken, await send(broken, BEARER), 'broken');
+  await broken.stop();
+  // A guard that allows without the identity.
+  const socket = path.join(guard.folder, 'mute.sock');
+  const answers = [{}, { 'Deputy-Decision': 'x' }, { 'Deputy-Decision': 'x', 'Deputy-Subject': 'agent:x' }];
+  const mute = http.createServer((request, response) => response.writeHead(200, answers[0]).end());
+  await new Promise((resolve) => mute.listen(socket, resolve));
+  const short = haproxy();
+  await short.start({ guard: { socket, world }, api });
+  while (answers.length > 0) {
+    checkTrouble(short, await send(short, BEARER, { headers: [['Deputy-Actor', 'spoofed'], ['Authorization', 'Bearer x']] }), JSON.stringify(answers[0]));
+    answers.shift();
+  }
+  await short.stop();
+  mute.closeAllConnections();
+  mute.close();
+  equal(api.take().length, 0, 'nothing reached the API');
+});
+
+suite.row('B37 clock jumps: tokens and proofs of another time are refused through each way, a used proof stays used', async () => {
+  const here = ways.filter((way) => way.name !== 'nginx-module');
+  const used = new Map();
+  for (const way of here) {
+    used.set(way, material.request(BOUND, way.nonce));
+    equal((await way.send(used.get(way))).status, 200, `${way.name}: used`);
+  }
+  clock.move(86400);
+  await eachWay(here, async (way, label) => {
+    oneOf((await send(way, BEARER)).status, [401, 503], `${label}: a day ahead`);
+    oneOf((await send(way, BOUND)).status, [401, 503], `${label}: bound, a day ahead`);
+  });
+  clock.move(-86400);
+  await eachWay(here, async (way, label) => {
+    oneOf((await send(way, BEARER)).status, [401, 503], `${label}: a day behind`);
+    oneOf((await send(way, BOUND)).status, [401, 503], `${label}: bound, a day behind`);
+  });
+  clock.move(0);
+  for (const way of here) {
+    oneOf((await way.send(used.get(way))).status, [401, 503], `${way.name}: the used proof`);
+    way.take();
+  }
+  equal(api.take().filter((one) => one.isWhole && !one.headers['deputy-subject']).length, 0, 'nothing without an identity');
+  await allOpen('right again');
+}, { limit_ms: 90000 });
+
+suite.row('O08 the feed is gone: 503 and Retry-After through each way, and all is well again when it is back', async () => {
+  await world.daemon.down();
+  try {
+    await Promise.all(ways.map((way) => until(async () => (await send(way, BEARER)).status === 503, `${way.name}: closed`, 30000)));
+    for (const way of ways) way.take();
+    await allClosed(ways, 'feed gone');
+  } finally {
+    await world.daemon.up();
+  }
+  await allOpen('feed back');
+}, { limit_ms: 120000 });
+
+suite.row('the guard wrote each decision down', () => {
+  const log = path.join(guard.folder, 'audit', 'log');
+  const text = fs.readdirSync(log).map((name) => fs.readFileSync(path.join(log, name), 'utf8')).join('');
+  const traces = new Set(text.split('\n').filter((line) => line.endsWith('}')).map((line) => JSON.parse(line).trace?.split(' ')[2]));
+  for (const adapter of ['auth-request', 'forward-auth', 'ext-authz']) check(traces.has(adapter), `${adapter} in ${[...traces]}`);
+});
+
+await suite.run();
