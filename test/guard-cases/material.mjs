@@ -37,9 +37,9 @@ export class Material {
     }[how] ?? key;
   }
 
-  token(spec = {}) {
+  token(spec = {}, scope = 'read') {
     if (spec.live) return this.live[spec.live];
-    const { header, claims } = likeAccessToken(this.minted, { claims: { scope: 'read', ...spec.claims } });
+    const { header, claims } = likeAccessToken(this.minted, { claims: { scope, ...spec.claims } });
     if (spec.at) for (const name of ['iat', 'nbf', 'exp']) claims[name] += spec.at;
     if (spec.bound) claims.cnf = { jkt: this.keys[spec.bound].kid };
     header.kid = spec.sign === 'stranger' ? this.stranger.kid : this.server.kid;
@@ -68,11 +68,13 @@ export class Material {
     return [make()];
   }
 
-  // The request of a case, for a guard that last gave `nonce`: { method, path, headers, body, claims }.
-  request(one, nonce) {
+  // The request of a case through a way, as send() wants it; the way knows the last nonce and the scopes that are needed.
+  request(one, way) {
     const method = one.method ?? 'GET';
+    const { nonce } = way;
+    const scope = way.scopeOf?.(method);
     const path = one.path ?? '/api/items';
-    const token = one.token === 'none' ? this.token() : this.token(one.token);
+    const token = this.token(one.token === 'none' ? {} : one.token, scope);
     const fill = (text) => text.replaceAll('TOKEN', token);
     let credentials = one.token === 'none' ? [] : [`${one.scheme ?? 'Bearer'} ${token}`];
     if (one.authorization) credentials = [one.authorization].flat().map(fill);

@@ -31,7 +31,7 @@ for (const way of ways) suite.end(() => (way.isUp ? way.stop() : undefined));
 
 const BEARER = { name: 'bearer' };
 const BOUND = { name: 'bound', scheme: 'DPoP', token: { bound: 'key' }, proof: {} };
-const send = (way, one, more = {}) => way.send({ ...material.request(one, way.nonce), ...more });
+const send = (way, one, more = {}) => way.send({ ...material.request(one, way), ...more });
 
 async function eachWay(list, run) {
   for (const way of list) await run(way, way.name);
@@ -80,7 +80,7 @@ suite.row('G1 each endpoint of the guard reads one fixed set of headers', async 
     equal((await ask(foreign)).status, 400, `${where}: by the headers of another`);
     equal((await ask([...own, own[0]])).status, 400, `${where}: G4 its own twice`);
   }
-  const bound = material.request(BOUND, ways[2].nonce);
+  const bound = material.request(BOUND, ways[2]);
   const elsewhere = await guard.wire.request({ path: '/authz/ext-authz/api/other', headers: [...bound.headers, ['X-Forwarded-Uri', '/api/items'], ['X-Original-URL', '/api/items']] });
   equal([elsewhere.status, elsewhere.json.error], [401, 'invalid_dpop_proof'], 'ext-authz: the path of the question counts');
   for (const where of ['/authz/ext-authz', '/authz/ext-authzz/api', '/authz/forward-auth/api', '/authz/'])
@@ -108,7 +108,7 @@ suite.row('G8 one check of a proof for each request: none is refused as its own 
 
 suite.row('G8 B30 a proof sent ten times at once is accepted once', async () => {
   await eachWay(ways, async (way, label) => {
-    const request = material.request(BOUND, way.nonce);
+    const request = material.request(BOUND, way);
     const answers = await Promise.all(Array.from({ length: 10 }, () => way.send(request)));
     equal(answers.filter((answer) => answer.status === 200).length, 1, label);
     equal(way.take().length, 1, `${label}: one reached the API`);
@@ -145,7 +145,7 @@ suite.row('paths outside of the resource never reach the API', async () => {
 
 suite.row('SSE the first event arrives before the last is sent', async () => {
   await eachWay(behind, async (way, label) => {
-    const { headers } = material.request(BEARER, way.nonce);
+    const { headers } = material.request(BEARER, way);
     const text = await new Promise((resolve, reject) => {
       const request = http.get({ port: way.port, host: '127.0.0.1', path: '/api/stream', headers: ['Host', 'rs1.example', ...headers.flat()], agent: false }, (response) => {
         let all = '';
@@ -220,7 +220,7 @@ const smuggling = [
 suite.row('group K through each proxy: the API never sees a request that the guard did not, and answers pair 1:1', async () => {
   await eachWay(behind, async (way, label) => {
     for (const [name, head, body] of smuggling) {
-      const { headers } = material.request(BEARER, way.nonce);
+      const { headers } = material.request(BEARER, way);
       const lines = ['POST /api/items HTTP/1.1', 'Host: rs1.example', ...headers.map((pair) => pair.join(': ')), ...head, '', ''];
       const text = await talk(way.port, Buffer.from(lines.join('\r\n') + body, 'latin1'), 400);
       const seen = way.take();
@@ -240,8 +240,8 @@ suite.row('group K through each proxy: the API never sees a request that the gua
 
 suite.row('answers pair 1:1 on a connection that is kept', async () => {
   await eachWay(behind, async (way, label) => {
-    const good = (i) => bytesOf({ ...material.request({ ...BEARER, method: 'POST', path: `/api/${i}`, body: 'x' }, way.nonce) });
-    const bad = (i) => bytesOf({ ...material.request({ name: 'none', token: 'none', path: `/api/${i}` }, way.nonce) });
+    const good = (i) => bytesOf({ ...material.request({ ...BEARER, method: 'POST', path: `/api/${i}`, body: 'x' }, way) });
+    const bad = (i) => bytesOf({ ...material.request({ name: 'none', token: 'none', path: `/api/${i}` }, way) });
     const last = Buffer.from(good(4).toString('latin1').replace('\r\n\r\n', '\r\nConnection: close\r\n\r\n'), 'latin1');
     const text = await talk(way.port, Buffer.concat([good(0), bad(1), good(2), bad(3), last]), 10000);
     equal([...text.matchAll(/HTTP\/1\.1 (\d{3})/g)].map((match) => match[1]), ['200', '401', '200', '401', '200'], label);
@@ -330,7 +330,7 @@ suite.row('B37 clock jumps: tokens and proofs of another time are refused throug
   const here = ways.filter((way) => way.name !== 'nginx-module');
   const used = new Map();
   for (const way of here) {
-    used.set(way, material.request(BOUND, way.nonce));
+    used.set(way, material.request(BOUND, way));
     equal((await way.send(used.get(way))).status, 200, `${way.name}: used`);
   }
   clock.move(86400);
