@@ -83,7 +83,7 @@ class Session {
   // A nonce of the guard behind this way, by a proof without one.
   async prepare() {
     const first = await this.way.send(material.request({ name: 'nonce', scheme: 'DPoP', token: { bound: 'key' }, proof: {} }, this.way));
-    this.way.nonce = first.header('dpop-nonce');
+    this.way.nonce = first.header('dpop-nonce') ?? undefined;
     this.way.take();
   }
 

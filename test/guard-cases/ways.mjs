@@ -62,7 +62,7 @@ export class Guard {
   }
 }
 
-// The API behind the proxies: it notes what it is told. /api/stream sends a second event once the test lets it.
+// The API behind the proxies: it notes what it is told. /api/stream sends an event and leaves the rest to the test.
 export class Api {
   static async start() {
     const api = new Api();
@@ -86,7 +86,7 @@ export class Api {
     if (request.url.startsWith('/api/stream')) {
       response.writeHead(200, { 'Content-Type': 'text/event-stream' });
       response.write('data: first\n\n');
-      this.streams.push(() => response.end('data: last\n\n'));
+      this.streams.push(response);
       return;
     }
     const text = JSON.stringify({ method: request.method, path: request.url, body });
