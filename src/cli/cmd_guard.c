@@ -42,6 +42,8 @@ static const struct dep_flag run_flags[] = {
       0 },
     { "replay-timeout-ms", DEP_FLAG_NUMBER, "MS", 0, "how long PostgreSQL's answer is waited for; default 2000", 0 },
     { "workers", DEP_FLAG_NUMBER, "N", 0, "threads for each address; default 1", 0 },
+    { "proofs-max", DEP_FLAG_NUMBER, "N", 0, "used proofs remembered at once; more are refused (503); default 2000000",
+      0 },
     { "feed-silence-max-s", DEP_FLAG_NUMBER, "SECONDS", 0,
       "refuse everything after so much silence of the issuer; default 10", 0 },
 };
@@ -172,6 +174,7 @@ static int run_with(struct dep_cli *cli, const struct dep_guard_rules *rules)
     config.has_rsa_proofs = dep_cli_is_on(cli, "dpop-rsa");
     config.rules = rules;
     config.workers = (unsigned)dep_cli_number(cli, "workers", 0);
+    config.proofs_max = (size_t)dep_cli_number(cli, "proofs-max", 0);
     config.feed_silence_max_s = dep_cli_number(cli, "feed-silence-max-s", 0);
     return dep_sidecar_run(&config);
 }

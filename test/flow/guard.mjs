@@ -1,4 +1,5 @@
 // The guard beside a real server: alone over its socket, and behind Debian's nginx with the refusals of auth_request made whole.
+import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import http from 'node:http';
 import os from 'node:os';
@@ -215,47 +216,16 @@ let upstream = null;
 const api = new Wire({ port });
 const seen = [];
 
+// What `deputy guard snippet nginx` prints, in the least that nginx needs around it.
 function nginxConfig(upstreamPort) {
-  const set = IDENTITY.map((name) => {
-    const variable = `$deputy_${name.toLowerCase().replace('-', '_')}`;
-    return `auth_request_set ${variable} $upstream_http_deputy_${name.toLowerCase().replace('-', '_')};
-      proxy_set_header Deputy-${name} ${variable};`;
-  });
+  const snippet = execFileSync(program('deputy'), ['guard', 'snippet', 'nginx', '--resource', RS1, '--guard', `unix:${socketPath}`,
+    '--upstream', `127.0.0.1:${upstreamPort}`, '--listen', `127.0.0.1:${port}`], { encoding: 'utf8' });
   return `daemon off; master_process off; pid ${folder}/nginx.pid; error_log ${folder}/error.log;
 events { worker_connections 64; }
 http {
   access_log off;
   ${['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((name) => `${name}_temp_path ${folder}/${name};`).join(' ')}
-  upstream deputy { server unix:${socketPath}; keepalive 8; }
-  server {
-    listen 127.0.0.1:${port};
-    proxy_http_version 1.1;
-    location /api {
-      auth_request /_deputy;
-      ${set.join('\n      ')}
-      proxy_set_header Authorization "";
-      proxy_set_header DPoP "";
-      proxy_set_header Connection "";
-      error_page 401 403 500 = @deputy_deny;
-      proxy_pass http://127.0.0.1:${upstreamPort};
-    }
-    location @deputy_deny {
-      proxy_method GET; proxy_pass_request_body off; proxy_set_header Content-Length ""; proxy_set_header Connection "";
-      rewrite ^ /authz/decision break;
-      proxy_set_header Deputy-Decision $deputy_decision;
-      proxy_pass http://deputy;
-    }
-    location = /_deputy {
-      internal;
-      proxy_pass http://deputy/authz/auth-request;
-      proxy_pass_request_body off;
-      proxy_set_header Content-Length ""; proxy_set_header Connection "";
-      proxy_set_header X-Original-Method $request_method;
-      proxy_set_header X-Original-URL $scheme://$http_host$request_uri;
-      proxy_next_upstream off;
-    }
-    location /.well-known/oauth-protected-resource { proxy_pass http://deputy; proxy_set_header Connection ""; }
-  }
+  ${snippet}
 }
 `;
 }

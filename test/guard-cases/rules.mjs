@@ -8,8 +8,9 @@ import { Clock } from '../lib/clock.mjs';
 import { Suite, check, equal, oneOf, skip } from '../lib/tap.mjs';
 import { RS1, World } from '../lib/world.mjs';
 import { all, direct, proxies } from './all.mjs';
+import { envoy, traefik } from './contracts.mjs';
 import { Material } from './material.mjs';
-import { Api, Guard, bytesOf, haproxy, until } from './ways.mjs';
+import { Api, Guard, bytesOf, caddy, haproxy, nginx, until } from './ways.mjs';
 
 const suite = new Suite('guard rules');
 const world = await World.start();
@@ -179,6 +180,51 @@ suite.row('an API that is gone is no refusal of the guard', async () => {
   });
   check(true, 'all are back');
 });
+
+// A guard that gives one answer to everything, to see what a proxy makes of it.
+async function withFakeGuard(make, answer, run) {
+  const socket = path.join(guard.folder, 'fake.sock');
+  const server = http.createServer((request, response) => response.writeHead(answer.status, answer.headers).end(answer.body));
+  await new Promise((resolve) => server.listen(socket, resolve));
+  const { port } = await new Promise((resolve) => {
+    const tcp = net.createServer((from) => from.pipe(net.connect(socket)).on('error', () => from.destroy()).pipe(from)).listen(0, '127.0.0.1', () => resolve({ port: tcp.address().port, tcp }));
+    tcp.unref();
+    server.on('close', () => tcp.close());
+  });
+  const way = make();
+  try {
+    await way.start({ guard: { socket, port, world }, api });
+    await run(way);
+  } finally {
+    await way.stop();
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+  }
+}
+
+suite.row('a refusal of any status arrives whole: 400, 401, 403, 429, 503, with challenge, nonce, Retry-After and body', async () => {
+  for (const make of [nginx, caddy, haproxy, envoy, traefik]) {
+    const { name, missing } = make();
+    if (missing) continue;
+    for (const status of [400, 401, 403, 429, 503]) {
+      const headers = { 'Cache-Control': 'no-store', 'Content-Type': 'application/problem+json', 'Deputy-Decision': '01ARZ3NDEKTSV4RRFFQ69G5FAV', 'Retry-After': '7', 'DPoP-Nonce': 'n1' };
+      if (status !== 429 && status !== 503) headers['WWW-Authenticate'] = 'Bearer error="x", DPoP error="x"';
+      // The guard leaves the challenge out of a 401 that is fetched again: here it is one fake for both questions.
+      const isTwice = name === 'nginx' && status === 401;
+      await withFakeGuard(make, { status, headers, body: `{"status":${status}}` }, async (way) => {
+        const answer = await send(way, BEARER);
+        equal(answer.status, status, `${name}: ${answer.text}`);
+        if (name === 'envoy' && status === 503) return; // an error of the filter: nothing is passed on
+        equal(answer.text, `{"status":${status}}`, `${name}: ${status}: the body`);
+        for (const [key, value] of Object.entries(headers)) {
+          if (key === 'WWW-Authenticate' && isTwice) continue;
+          equal([answer.count(key), answer.header(key)], [1, value], `${name}: ${status}: ${key}`);
+        }
+        equal(way.take().length, 0, `${name}: ${status}: nothing reached the API`);
+      });
+    }
+  }
+}, { limit_ms: 120000 });
 
 // --- smuggling (group K), through each real proxy ---
 
@@ -350,6 +396,39 @@ suite.row('B37 clock jumps: tokens and proofs of another time are refused throug
   equal(api.take().filter((one) => one.isWhole && !one.headers['deputy-subject']).length, 0, 'nothing without an identity');
   await allOpen('right again');
 }, { limit_ms: 90000 });
+
+suite.row('B36 the store of proofs is full: 503 and Retry-After through each way, nothing forgotten, and room again when they have expired', async () => {
+  const small = await Guard.start(world, { env: clock.env, args: ['--proofs-max', '64'] });
+  const here = [...direct(), ...proxies()].filter((way) => !way.missing && way.name !== 'nginx-module');
+  try {
+    for (const way of here) await way.start({ guard: small, api });
+    const [first] = here;
+    const nonce = await until(async () => (await send(first, BOUND)).header('dpop-nonce'), 'a nonce');
+    for (const way of here) way.nonce = nonce;
+    const used = material.request(BOUND, first);
+    equal((await first.send(used)).status, 200, 'the first');
+    for (let i = 0; (await send(first, BOUND)).status === 200; i += 1) check(i < 5000, 'it never gets full');
+    for (const way of here) way.take();
+    for (const way of here) {
+      checkTrouble(way, await send(way, BOUND), `full: ${way.name}`);
+      equal(way.take().length, 0, `full: ${way.name}: nothing reached the API`);
+      equal((await send(way, BEARER)).status, 200, `full: ${way.name}: what needs no room`);
+      way.take();
+    }
+    equal((await first.send(used)).status, 401, 'what was used is not forgotten for the new');
+    clock.move(100);
+    const later = { ...BOUND, proof: { at: 100 } };
+    for (const way of here) {
+      way.nonce = (await send(way, later)).header('dpop-nonce') ?? way.nonce;
+      equal((await send(way, later)).status, 200, `${way.name}: room again`);
+      way.take();
+    }
+  } finally {
+    clock.move(0);
+    for (const way of here) if (way.guard) await way.stop();
+    await small.stop();
+  }
+}, { limit_ms: 150000 });
 
 suite.row('O08 the feed is gone: 503 and Retry-After through each way, and all is well again when it is back', async () => {
   await world.daemon.down();
