@@ -9,7 +9,7 @@ local IDENTITY = {
     "Deputy-Token-Id", "Deputy-Decision",
 }
 -- What the guard reads of the caller's. All lines of each: two tokens are for the guard to refuse.
-local ASKED = { "authorization", "dpop", "mcp-method", "mcp-name", "mcp-protocol-version" }
+local ASKED = { "authorization", "dpop", "origin", "mcp-method", "mcp-name", "mcp-protocol-version" }
 local REFUSALS = { [400] = true, [401] = true, [403] = true, [429] = true, [503] = true }
 local HOP = { ["connection"] = true, ["keep-alive"] = true, ["transfer-encoding"] = true, ["content-length"] = true, ["date"] = true }
 local TIMEOUT_MS = 5000
@@ -67,7 +67,7 @@ local function identity_of(answer)
     return identity
 end
 
-local function allow(txn, identity)
+local function allow(txn, identity, nonces)
     for name, _ in pairs(txn.http:req_get_headers()) do
         if name:lower():sub(1, 7) == "deputy-" then
             txn.http:req_del_header(name)
@@ -79,6 +79,9 @@ local function allow(txn, identity)
         txn.http:req_set_header(name, value)
     end
     txn:set_var("txn.deputy_decision", identity["Deputy-Decision"])
+    if nonces[1] ~= nil then
+        txn:set_var("txn.deputy_nonce", nonces[1]) -- the next one, for the caller
+    end
     txn:set_var("txn.deputy_allowed", true)
 end
 
@@ -93,7 +96,7 @@ core.register_action("deputy", { "http-req" }, function(txn, address)
     if answer.status == 200 then
         local identity = identity_of(answer)
         if identity ~= nil then
-            allow(txn, identity)
+            allow(txn, identity, values_of(answer.headers, "dpop-nonce"))
         end
     elseif REFUSALS[answer.status] then
         refuse(txn, answer)

@@ -40,12 +40,12 @@ async function bodyOf(stream) {
 }
 
 // What connects the proxy's two sides once it has decided.
-async function forward(address, request, headers, body, response) {
+async function forward(address, request, headers, body, response, added = []) {
   const length = body.length > 0 ? [['Content-Length', String(body.length)]] : [];
   const answer = await ask(address, {
     method: request.method, path: request.url, headers: [...without(headers, [...HOP, 'content-length']), ...length], body,
   });
-  response.writeHead(answer.statusCode, without(pairs(answer.rawHeaders), HOP).flat());
+  response.writeHead(answer.statusCode, [...without(pairs(answer.rawHeaders), HOP), ...added].flat());
   response.flushHeaders();
   answer.pipe(response);
 }
@@ -93,7 +93,7 @@ class Envoy extends Contract {
     if (filter.name !== 'envoy.filters.http.ext_authz') throw new Error('ext_authz comes first');
     this.authz = only(filter.typed_config, ['@type', 'failure_mode_allow', 'status_on_error', 'allowed_headers', 'http_service'], 'ext_authz');
     this.service = only(this.authz.http_service, ['server_uri', 'path_prefix', 'authorization_response'], 'http_service');
-    only(this.service.authorization_response, ['allowed_upstream_headers'], 'authorization_response');
+    only(this.service.authorization_response, ['allowed_upstream_headers', 'allowed_client_headers_on_success'], 'authorization_response');
     if (!/^[0-9.]+s$/.test(this.service.server_uri.timeout)) throw new Error('a timeout is needed');
     this.routes = manager.route_config.virtual_hosts[0].routes;
     this.clusters = Object.fromEntries(clusters.map((one) => [one.name, envoyAddress(one.load_assignment.endpoints[0].lb_endpoints[0].endpoint.address)]));
@@ -151,7 +151,9 @@ class Envoy extends Contract {
     const set = told.filter(([name]) => upstream.some((one) => same(one, name)));
     const removed = valuesOf(told, 'x-envoy-auth-headers-to-remove').flatMap((value) => value.split(',').map((one) => one.trim()));
     const kept = without(without(headers, set.map(([name]) => name)), [...removed, ...route.request_headers_to_remove]);
-    return forward(this.clusters[route.route.cluster], request, [...kept, ...set], body, response);
+    const success = this.service.authorization_response.allowed_client_headers_on_success.patterns.map((one) => one.exact);
+    const added = told.filter(([name]) => success.some((one) => same(one, name)));
+    return forward(this.clusters[route.route.cluster], request, [...kept, ...set], body, response, added);
   }
 }
 

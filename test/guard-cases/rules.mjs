@@ -226,6 +226,24 @@ suite.row('a refusal of any status arrives whole: 400, 401, 403, 429, 503, with 
   }
 }, { limit_ms: 120000 });
 
+suite.row('the next nonce, on an allow, reaches the caller and not the API; none is none', async () => {
+  const identity = Object.fromEntries(['Subject', 'Client', 'Actor', 'Actor-Chain', 'Scope', 'Audience', 'Task', 'Token-Id', 'Decision'].map((name) => [`Deputy-${name}`, `x-${name}`]));
+  for (const make of [nginx, caddy, haproxy, envoy]) {
+    if (make().missing) continue;
+    for (const nonce of [null, 'next.nonce-1_~']) {
+      const headers = { 'Cache-Control': 'no-store', ...identity, ...(nonce ? { 'DPoP-Nonce': nonce } : {}) };
+      await withFakeGuard(make, { status: 200, headers, body: '' }, async (way) => {
+        const answer = await send(way, BEARER, { headers: [['Authorization', 'Bearer x'], ['DPoP-Nonce', 'own'], ['Deputy-Nonce', 'own']] });
+        equal([answer.status, answer.header('dpop-nonce')], [200, nonce], `${way.name}: ${answer.text}`);
+        const [seen] = way.take();
+        check(!JSON.stringify(seen.headers).includes(nonce ?? 'reverse_proxy'), `${way.name}: the API sees it`);
+        if (way.name === 'caddy') equal(seen.headers['deputy-nonce'], undefined, 'caddy: its own carrier');
+        equal(seen.headers['deputy-subject'], ['x-Subject'], way.name);
+      });
+    }
+  }
+}, { limit_ms: 120000 });
+
 // --- smuggling (group K), through each real proxy ---
 
 const SMUGGLED = 'GET /api/smuggled HTTP/1.1\r\nHost: rs1.example\r\n\r\n';
