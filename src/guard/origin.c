@@ -60,6 +60,10 @@ void dep_guard_headers_read(const struct dep_guard_request *request, struct dep_
                 continue;
             if (ret_headers->count[slot]++ == 0)
                 ret_headers->value[slot] = header->value;
+            /* Envoy makes one line of two, with a comma between (rfc9110#5.3). What is a list already, or a proof, is
+             * looked at elsewhere. */
+            if (request->adapter == DEP_GUARD_EXT_AUTHZ && slot > LAST && dep_str_has(header->value, ','))
+                ret_headers->count[slot]++;
         }
     }
 

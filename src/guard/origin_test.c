@@ -129,6 +129,25 @@ DEP_TEST(each_adapter_reads_its_own_headers_alone)
     }
 }
 
+/* O07: two names in one line are two names, where the proxy joins lines. */
+DEP_TEST(joined_lines_are_two_lines)
+{
+    static const struct dep_header named[] = { { DEP_STR_INIT("Mcp-Name"), DEP_STR_INIT("search,delete") } };
+    static const struct dep_header plain[] = { { DEP_STR_INIT("Mcp-Name"), DEP_STR_INIT("search") } };
+    struct dep_guard_request request = { .adapter = DEP_GUARD_EXT_AUTHZ, .headers = named, .headers_count = 1 };
+    struct dep_guard_headers read;
+
+    dep_guard_headers_read(&request, &read);
+    DEP_CHECK_FAIL(t, dep_guard_headers_once(&read), HTTP_HEADER_DUPLICATE);
+    request.headers = plain;
+    dep_guard_headers_read(&request, &read);
+    DEP_CHECK_OK(t, dep_guard_headers_once(&read));
+    /* Elsewhere a comma is a part of the name, as of a URI. */
+    request = (struct dep_guard_request){ .adapter = DEP_GUARD_FORWARD_AUTH, .headers = named, .headers_count = 1 };
+    dep_guard_headers_read(&request, &read);
+    DEP_CHECK_OK(t, dep_guard_headers_once(&read));
+}
+
 DEP_TEST(metadata_urls)
 {
     static const struct {
@@ -187,8 +206,12 @@ DEP_TEST(metadata_documents)
 int main(void)
 {
     static const struct dep_test_row rows[] = {
-        DEP_ROW(paths),         DEP_ROW(in_process_reads_no_header), DEP_ROW(each_adapter_reads_its_own_headers_alone),
-        DEP_ROW(metadata_urls), DEP_ROW(metadata_documents),
+        DEP_ROW(paths),
+        DEP_ROW(in_process_reads_no_header),
+        DEP_ROW(each_adapter_reads_its_own_headers_alone),
+        DEP_ROW(joined_lines_are_two_lines),
+        DEP_ROW(metadata_urls),
+        DEP_ROW(metadata_documents),
     };
 
     return dep_test_main(rows, DEP_COUNT(rows));

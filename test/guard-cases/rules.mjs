@@ -115,6 +115,42 @@ suite.row('G8 B30 a proof sent ten times at once is accepted once', async () => 
   });
 });
 
+suite.row('G10 O07 rights by tool: what a message is about arrives at the guard through each way, and twice is refused', async () => {
+  const file = path.join(guard.folder, 'rules.yaml');
+  fs.writeFileSync(file, `mcp_headers: compared
+rules:
+  - {name: delete, methods: [POST], path: /api/mcp, mcp_methods: [tools/call], mcp_names: [delete], scopes: write}
+  - {name: mcp, methods: [POST], path: /api/mcp, mcp_methods: ["*"], any_token: true}
+`);
+  const ruled = await Guard.start(world, { args: ['--rules', file] });
+  // The module asks by its own rules.
+  const here = [...direct(), ...proxies()].filter((way) => !way.missing && way.name !== 'nginx-module');
+  const tool = (names, version = '2026-07-28') => [['MCP-Protocol-Version', version], ['Mcp-Method', 'tools/call'], ...names.map((name) => ['Mcp-Name', name])];
+  try {
+    for (const way of here) {
+      await way.start({ guard: ruled, api });
+      for (const [label, headers, scope, statuses] of [
+        ['a tool for everybody', tool(['search']), 'read', [200]],
+        ['a tool that needs more', tool(['delete']), 'read', [403]],
+        ['a tool that needs more, with more', tool(['delete']), 'read write', [200]],
+        ['its name encoded', tool([`=?base64?${Buffer.from('delete').toString('base64')}?=`]), 'read', [403]],
+        ['two names', tool(['search', 'delete']), 'read', [400, 403]],
+        ['two names, the other way round', tool(['delete', 'search']), 'read', [400, 403]],
+        ['two methods', [...tool(['search']), ['Mcp-Method', 'ping']], 'read', [400, 403]],
+        ['no words about the message', [], 'read', [400, 403]],
+        ['an old version', tool(['search'], '2025-11-25'), 'read', [400, 403]],
+      ]) {
+        const answer = await send(way, { name: label, method: 'POST', path: '/api/mcp', body: '{}', headers, token: { claims: { scope } } });
+        oneOf(answer.status, statuses, `${way.name}: ${label}: ${answer.text}`);
+        equal(way.take().length, answer.status === 200 ? 1 : 0, `${way.name}: ${label}`);
+      }
+    }
+  } finally {
+    for (const way of here) if (way.guard) await way.stop();
+    await ruled.stop();
+  }
+}, { limit_ms: 150000 });
+
 suite.row('G13 the metadata, below the resource\'s path and at the root, without a token', async () => {
   await eachWay(behind, async (way, label) => {
     for (const where of ['/.well-known/oauth-protected-resource/api', '/.well-known/oauth-protected-resource']) {
