@@ -66,7 +66,9 @@ static struct dep_res check_use(const struct dep_json *json)
     const struct dep_json *ops = DEP_JSON_GET(json, "key_ops");
     struct dep_str text;
 
-    if (use != NULL && (!dep_is_ok(dep_json_str(use, &text)) || !dep_str_eq(text, DEP_STR("sig"))))
+    /* "jwt-svid" marks the signing keys of JWT-SVIDs in a SPIFFE bundle. */
+    if (use != NULL && (!dep_is_ok(dep_json_str(use, &text)) ||
+                        (!dep_str_eq(text, DEP_STR("sig")) && !dep_str_eq(text, DEP_STR("jwt-svid")))))
         return DEP_FAIL(JWK_USE);
     return ops == NULL ? DEP_OK : check_key_ops(ops);
 }

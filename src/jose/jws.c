@@ -71,11 +71,10 @@ static struct dep_res check_alg(const struct dep_json *header, const struct dep_
     return DEP_OK;
 }
 
-static struct dep_res check_extensions(const struct dep_json *header)
+static struct dep_res check_extensions(const struct dep_json *header, const struct dep_jws_rules *rules)
 {
-    static const struct dep_str addresses[] = {
-        DEP_STR_INIT("jku"), DEP_STR_INIT("x5u"), DEP_STR_INIT("x5c"), DEP_STR_INIT("x5t"), DEP_STR_INIT("x5t#S256"),
-    };
+    static const struct dep_str addresses[] = { DEP_STR_INIT("jku"), DEP_STR_INIT("x5u"), DEP_STR_INIT("x5c") };
+    static const struct dep_str thumbprints[] = { DEP_STR_INIT("x5t"), DEP_STR_INIT("x5t#S256") };
 
     /* rfc7515#4.1.11: no extension is understood here, so every crit is one that is not. */
     if (DEP_JSON_GET(header, "crit") != NULL)
@@ -84,6 +83,9 @@ static struct dep_res check_extensions(const struct dep_json *header)
         return DEP_FAIL(JWS_B64);
     for (size_t i = 0; i < sizeof(addresses) / sizeof(addresses[0]); i++)
         if (dep_json_get(header, addresses[i]) != NULL)
+            return DEP_FAIL(JWS_HEADER_KEY);
+    for (size_t i = 0; !rules->may_have_x5t && i < sizeof(thumbprints) / sizeof(thumbprints[0]); i++)
+        if (dep_json_get(header, thumbprints[i]) != NULL)
             return DEP_FAIL(JWS_HEADER_KEY);
     return DEP_OK;
 }
@@ -121,7 +123,7 @@ struct dep_res dep_jws_parse(struct dep_arena *arena, struct dep_str token, cons
     jws.header = json;
     DEP_TRY(check_typ(json, rules, &jws.typ));
     DEP_TRY(check_alg(json, rules, &jws.alg));
-    DEP_TRY(check_extensions(json));
+    DEP_TRY(check_extensions(json, rules));
     DEP_TRY(check_jwk(json, rules, &jws.jwk));
     if (!dep_jose_kid(json, &jws.kid))
         return DEP_FAIL(JWS_HEADER);

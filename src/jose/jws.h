@@ -17,7 +17,9 @@ struct dep_jws_rules {
     const struct dep_str *typs; /* accepted values without "application/", compared without case; count below */
     size_t typs_count;
     bool may_lack_typ; /* only client assertions, whose older clients send none */
-    bool takes_jwk;    /* only DPoP proofs: a jwk header is required; everywhere else it is refused */
+    bool
+        may_have_x5t; /* tokens of platforms (GitHub, Entra): a thumbprint of a certificate is a name, and is not looked at */
+    bool takes_jwk; /* only DPoP proofs: a jwk header is required; everywhere else it is refused */
 };
 
 struct dep_jws {
@@ -31,7 +33,7 @@ struct dep_jws {
     struct dep_str signature; /* decoded */
 };
 
-/* Takes the token apart and checks the header by the rules. jku, x5u, x5c, x5t, crit, b64 are refused everywhere. Nothing is
+/* Takes the token apart and checks the header by the rules. jku, x5u, x5c, crit, b64 are refused everywhere, x5t but where the rules take it. Nothing is
  * verified yet. */
 DEP_MUST struct dep_res dep_jws_parse(struct dep_arena *arena, struct dep_str token, const struct dep_jws_rules *rules,
                                       struct dep_jws *ret_jws);

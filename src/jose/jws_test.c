@@ -365,6 +365,26 @@ DEP_TEST(A26_addresses_of_keys)
     door_headers(t, rows, DEP_COUNT(rows));
 }
 
+/* Tokens of GitHub and Entra name their certificate; whoever takes those looks at no thumbprint, and still at no address. */
+DEP_TEST(A26_thumbprints_where_platforms_write_them)
+{
+    struct dep_jws jws;
+    struct door d;
+
+    door_open(&d, DEP_ALG_ES256);
+    d.rules.may_have_x5t = true;
+    DEP_CHECK_OK(t,
+                 dep_jws_parse(&d.arena, door_token(&d, HEADER_WITH("\"x5t\":\"AAAA\""), DOOR_CLAIMS), &d.rules, &jws));
+    DEP_CHECK_FAIL(
+        t, dep_jws_parse(&d.arena, door_token(&d, HEADER_WITH("\"x5c\":[\"AAAA\"]"), DOOR_CLAIMS), &d.rules, &jws),
+        JWS_HEADER_KEY);
+    DEP_CHECK_FAIL(t,
+                   dep_jws_parse(&d.arena, door_token(&d, HEADER_WITH("\"x5u\":\"https://x.example\""), DOOR_CLAIMS),
+                                 &d.rules, &jws),
+                   JWS_HEADER_KEY);
+    door_close(&d);
+}
+
 DEP_TEST(A29_kid_that_means_something_elsewhere)
 {
     static const struct door_row rows[] = {
@@ -552,6 +572,7 @@ int main(void)
         DEP_ROW(A24_a_token_in_a_token),
         DEP_ROW(A25_a_key_in_the_header),
         DEP_ROW(A26_addresses_of_keys),
+        DEP_ROW(A26_thumbprints_where_platforms_write_them),
         DEP_ROW(A29_kid_that_means_something_elsewhere),
         DEP_ROW(A30_kid_that_is_no_plain_text),
         DEP_ROW(A37_crit),
