@@ -21,7 +21,7 @@ static size_t place_all(struct dep_token *token, char **at)
     struct dep_str *texts[] = {
         &token->iss,    &token->sub,        &token->client_id,     &token->jti,     &token->scope,
         &token->jkt,    &token->agent_name, &token->agent_version, &token->task_id, &token->parent_task_id,
-        &token->org_id, &token->may_act,    &token->acr,           &token->details
+        &token->org_id, &token->may_act,    &token->may_act_iss,   &token->acr,     &token->details
     };
     size_t bytes = 0;
 

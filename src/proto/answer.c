@@ -130,7 +130,7 @@ static void put_targets(struct dep_ctx *c, struct dep_token *token)
             token->resources[token->resources_count++] = c->targets[i].id;
         else
             token->aud[token->aud_count++] = c->targets[i].id;
-    if (!has_agent || token->resources_count > 0 || c->column == DEP_COLUMN_CLIENT_CREDENTIALS)
+    if (!has_agent || token->resources_count > 0 || dep_ctx_is_own(c))
         return;
     for (; token->resources_count < c->subject.token.resources_count; token->resources_count++)
         token->resources[token->resources_count] = c->subject.token.resources[token->resources_count];
@@ -179,9 +179,9 @@ static struct dep_res build_token(struct dep_ctx *c)
         return DEP_FAIL(ARENA_FULL);
     put_targets(c, token);
     c->decision->is_exchange = c->column == DEP_COLUMN_TOKEN_EXCHANGE;
-    if (c->column != DEP_COLUMN_CLIENT_CREDENTIALS)
+    if (!dep_ctx_is_own(c))
         inherit(c, token);
-    if (c->column != DEP_COLUMN_CLIENT_CREDENTIALS)
+    if (!dep_ctx_is_own(c))
         DEP_TRY(inherit_origins(c, token));
     if (c->issued != DEP_ISSUED_ACCESS_TOKEN)
         make_grant(c, token);
@@ -215,6 +215,7 @@ struct dep_res dep_answer_build(struct dep_ctx *c)
 {
     switch (c->column) {
     case DEP_COLUMN_CLIENT_CREDENTIALS:
+    case DEP_COLUMN_WORKLOAD:
     case DEP_COLUMN_TOKEN_EXCHANGE:
     case DEP_COLUMN_JWT_BEARER:
         return build_token(c);

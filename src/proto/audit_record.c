@@ -18,6 +18,21 @@ static void list(struct dep_json_writer *writer, const char *name, const struct 
     dep_json_close(writer, ']');
 }
 
+static void foreign_chain(struct dep_json_writer *writer, const struct dep_audit_record *record)
+{
+    if (record->foreign_chain_count == 0)
+        return;
+    dep_json_name(writer, "foreign_chain");
+    dep_json_open(writer, '[');
+    for (size_t i = 0; i < record->foreign_chain_count; i++) {
+        dep_json_open(writer, '{');
+        member(writer, "iss", record->foreign_chain[i].iss);
+        member(writer, "sub", record->foreign_chain[i].sub);
+        dep_json_close(writer, '}');
+    }
+    dep_json_close(writer, ']');
+}
+
 static void write_token(struct dep_json_writer *writer, const struct dep_token *token)
 {
     member(writer, "sub", token->sub);
@@ -74,6 +89,7 @@ void dep_audit_record_write(struct dep_buf *buf, const struct dep_audit_record *
     member(&writer, "limits", record->limits);
     member(&writer, "instruction", record->instruction);
     member(&writer, "target", record->target);
+    foreign_chain(&writer, record);
     member(&writer, "detail", record->detail);
     dep_json_close(&writer, '}');
 }

@@ -7,6 +7,11 @@
 #include "base/res.h"
 #include "proto/token.h"
 
+/* One actor of a foreign token's act. */
+struct dep_foreign_actor {
+    struct dep_str iss, sub; /* iss absent: it named none */
+};
+
 /* Absent text and zero numbers are left out of the line. */
 struct dep_audit_record {
     int64_t ts;            /* Unix seconds */
@@ -33,7 +38,9 @@ struct dep_audit_record {
     struct dep_str limits;        /* of an over-ask: "scope: what says no", one after the other */
     struct dep_str instruction;   /* hex SHA-256 of the human instruction */
     struct dep_str target;        /* admin events: the id of what was changed */
-    struct dep_str detail;        /* free text of ours; never a caller's secret */
+    const struct dep_foreign_actor *foreign_chain; /* act of a foreign token, newest first: evidence only */
+    size_t foreign_chain_count;
+    struct dep_str detail; /* free text of ours; never a caller's secret */
 };
 
 /* {"ts":…,"id":…,"node":…,"event":…,"outcome":…, … ,"sub":…,"chain":[presenter, …, subject],"aud":[…],…}, without a newline. */

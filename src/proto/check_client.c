@@ -2,13 +2,16 @@
  *
  * A client registered with a secret may send it by Basic or in the body; a client registered with keys authenticates with an
  * assertion and nothing else. */
+#include "proto/claim.h"
 #include "proto/ctx.h"
+#include "proto/spiffe.h"
 
 #define ASSERTION_TYPE "urn:ietf:params:oauth:client-assertion-type:"
 #define JWT_BEARER ASSERTION_TYPE "jwt-bearer"
 #define JWT_SPIFFE ASSERTION_TYPE "jwt-spiffe" /* draft-ietf-oauth-spiffe-client-auth: a JWT-SVID */
 
-static const struct dep_str assertion_typs[] = { DEP_STR_INIT("client-authentication+jwt"), DEP_STR_INIT("JWT") };
+static const struct dep_str assertion_typs[] = { DEP_STR_INIT("client-authentication+jwt"), DEP_STR_INIT("JWT"),
+                                                 DEP_STR_INIT("JOSE") };
 
 static struct dep_res take_basic(struct dep_ctx *c, struct dep_str header)
 {
@@ -20,6 +23,27 @@ static struct dep_res take_basic(struct dep_ctx *c, struct dep_str header)
         return DEP_FAIL(CLIENT_BASIC);
     DEP_TRY(dep_basic_parse(c->arena, credentials.token, &c->client_id, &c->secret));
     return dep_str_is_blank(c->client_id) ? DEP_FAIL(CLIENT_BASIC) : DEP_OK;
+}
+
+/* A platform's token as the grant itself (mcp.md 3.4, SEP-1933): a rule names the client, nobody else authenticates it. An ID-JAG is
+ * for a client that authenticates. */
+static struct dep_res take_workload_grant(struct dep_ctx *c)
+{
+    const struct dep_jws_rules rules = { .bytes_max = DEP_JWS_BYTES_MAX,
+                                         .algs = DEP_ALGS_ALL,
+                                         .typs = assertion_typs + 1,
+                                         .typs_count = 2,
+                                         .may_lack_typ = true,
+                                         .may_have_x5t = true };
+    struct dep_jws jws;
+
+    if (c->column != DEP_COLUMN_JWT_BEARER || dep_str_is_absent(DEP_P(c, ASSERTION)) ||
+        !dep_is_ok(dep_jws_parse(c->arena, DEP_P(c, ASSERTION), &rules, &jws)))
+        return DEP_FAIL(CLIENT_NO_AUTH);
+    c->column = DEP_COLUMN_WORKLOAD;
+    c->method = DEP_CLIENT_AUTH_PRIVATE_KEY_JWT;
+    c->is_workload = true;
+    return DEP_OK;
 }
 
 struct dep_res dep_check_client_one_method(struct dep_ctx *c)
@@ -37,7 +61,7 @@ struct dep_res dep_check_client_one_method(struct dep_ctx *c)
     if (methods > 1)
         return DEP_FAIL(CLIENT_TWO_METHODS);
     if (methods == 0)
-        return DEP_FAIL(CLIENT_NO_AUTH);
+        return take_workload_grant(c);
     if (!dep_str_is_absent(header))
         return take_basic(c, header);
     if (!dep_str_is_absent(DEP_P(c, CLIENT_SECRET))) {
@@ -62,6 +86,7 @@ static struct dep_res open_assertion(struct dep_ctx *c)
         .typs = assertion_typs,
         .typs_count = sizeof(assertion_typs) / sizeof(assertion_typs[0]),
         .may_lack_typ = true, /* rfc7523bis#4: older clients send none */
+        .may_have_x5t = true, /* a platform's token, perhaps */
     };
     struct dep_str sub = DEP_STR_ABSENT, iss = DEP_STR_ABSENT;
     const struct dep_json *claims = NULL;
@@ -69,18 +94,20 @@ static struct dep_res open_assertion(struct dep_ctx *c)
     DEP_TRY(dep_jws_parse(c->arena, DEP_P(c, CLIENT_ASSERTION), &rules, &c->assertion));
     DEP_TRY(dep_jwt_claims(c->arena, &c->assertion, &claims));
     DEP_TRY(dep_json_str(DEP_JSON_GET(claims, "sub"), &sub));
-    DEP_TRY(dep_json_str(DEP_JSON_GET(claims, "iss"), &iss));
+    if (DEP_JSON_GET(claims, "iss") != NULL || !dep_spiffe_domain(sub, &iss))
+        DEP_TRY(dep_json_str(DEP_JSON_GET(claims, "iss"), &iss));
     /* A client speaks for itself (rfc7523#3); who speaks for somebody else is an issuer of workload credentials, or nobody. Its
      * client is known when its record is. */
     c->is_workload = !dep_str_eq(iss, sub);
-    if (!c->is_workload)
-        c->client_id = sub;
-    return DEP_OK;
+    if (c->is_workload)
+        return DEP_OK;
+    c->client_id = sub;
+    return dep_str_eq_nocase(c->assertion.typ, DEP_STR("JOSE")) ? DEP_FAIL(JWS_TYP) : DEP_OK;
 }
 
 struct dep_res dep_check_client_id(struct dep_ctx *c)
 {
-    if (c->method == DEP_CLIENT_AUTH_PRIVATE_KEY_JWT)
+    if (c->method == DEP_CLIENT_AUTH_PRIVATE_KEY_JWT && !c->is_workload)
         DEP_TRY(open_assertion(c));
     if (c->is_workload)
         return DEP_OK;
@@ -93,19 +120,17 @@ struct dep_res dep_check_client_id(struct dep_ctx *c)
 
 static bool matches(const struct dep_workload_rule *rule, const struct dep_json *claims)
 {
-    for (size_t i = 0; i < rule->count; i++) {
-        struct dep_str text;
-
-        if (!dep_is_ok(dep_json_str(dep_json_get(claims, rule->names[i]), &text)) || !dep_str_eq(text, rule->values[i]))
+    for (size_t i = 0; i < rule->count; i++)
+        if (!dep_claim_is(claims, rule->names[i], rule->values[i]))
             return false;
-    }
     return true;
 }
 
 /* The client of a workload: the first rule of the issuer that its claims fit. */
 static void load_workload(struct dep_ctx *c)
 {
-    dep_foreign_open(c, DEP_P(c, CLIENT_ASSERTION), false, &c->workload);
+    dep_foreign_open(c, c->column == DEP_COLUMN_WORKLOAD ? DEP_P(c, ASSERTION) : DEP_P(c, CLIENT_ASSERTION),
+                     DEP_FOREIGN_WORKLOAD, &c->workload);
     if (c->workload.issuer == NULL)
         return;
     for (size_t i = 0; i < c->workload.issuer->rules_count && dep_str_is_blank(c->client_id); i++)

@@ -56,12 +56,12 @@ static void name_chain(struct dep_ctx *c, struct dep_presented *presented)
 }
 
 /* Issuer, key and user of a foreign subject, as far as they are known by now. */
-static void load_foreign(struct dep_ctx *c, struct dep_str text, bool may_be_id_jag)
+static void load_foreign(struct dep_ctx *c, struct dep_str text, enum dep_foreign_door door)
 {
     const void *value;
     struct dep_str user;
 
-    dep_foreign_open(c, text, may_be_id_jag, &c->foreign);
+    dep_foreign_open(c, text, door, &c->foreign);
     if (c->foreign.issuer == NULL)
         return;
     user = dep_foreign_principal(c->arena, &c->foreign);
@@ -73,11 +73,13 @@ struct dep_res dep_check_load_exchange(struct dep_ctx *c)
 {
     if (c->column == DEP_COLUMN_JWT_BEARER) {
         c->is_foreign = true;
-        load_foreign(c, DEP_P(c, ASSERTION), true);
+        load_foreign(c, DEP_P(c, ASSERTION), DEP_FOREIGN_GRANT);
         return DEP_OK;
     }
     if (c->is_foreign)
-        load_foreign(c, DEP_P(c, SUBJECT_TOKEN), false);
+        load_foreign(c, DEP_P(c, SUBJECT_TOKEN),
+                     dep_str_eq_c(DEP_P(c, SUBJECT_TOKEN_TYPE), TOKEN_TYPE "jwt") ? DEP_FOREIGN_JWT
+                                                                                  : DEP_FOREIGN_ID_TOKEN);
     else
         dep_presented_open(c, DEP_P(c, SUBJECT_TOKEN), &c->subject);
     if (c->subject.is_open)
@@ -105,7 +107,10 @@ struct dep_res dep_check_subject_live(struct dep_ctx *c)
 struct dep_res dep_check_subject_owner(struct dep_ctx *c)
 {
     c->is_handed_over = c->is_foreign || dep_token_has_aud(&c->subject.token, c->agent->id);
-    c->is_named = !c->is_foreign && dep_str_eq(c->subject.token.may_act, c->agent->id);
+    /* rfc8693#4.4: by iss and sub together, when iss is there. */
+    c->is_named = !c->is_foreign && dep_str_eq(c->subject.token.may_act, c->agent->id) &&
+                  (dep_str_is_absent(c->subject.token.may_act_iss) ||
+                   dep_str_eq(c->subject.token.may_act_iss, c->policy->issuer));
     if (c->is_handed_over || c->is_named)
         return DEP_OK;
     /* Same client, same agent: a client that was given to another agent does not take its old tokens along. */
@@ -193,7 +198,8 @@ struct dep_res dep_check_subject_binding(struct dep_ctx *c)
         if (!c->has_dpop)
             return DEP_FAIL(DPOP_REQUIRED);
     }
-    if (!dep_str_is_absent(subject->jkt) && !c->is_handed_over && !c->is_named &&
+    /* Of another deputy's token nobody here is the audience: it is for who holds its key. */
+    if (!dep_str_is_absent(subject->jkt) && (c->is_foreign || (!c->is_handed_over && !c->is_named)) &&
         !dep_str_eq(subject->jkt, c->dpop.jkt))
         return DEP_FAIL(DPOP_KEY);
     if (!dep_str_is_absent(actor_jkt) && !dep_str_eq(actor_jkt, c->dpop.jkt))

@@ -26,8 +26,21 @@ static struct dep_res check_resource(const struct dep_ctx *c, const struct dep_j
             is_named = dep_str_eq(text, c->targets[i].id);
         }
         if (!is_named)
-            return DEP_FAIL(TARGET_FORBIDDEN);
+            return DEP_FAIL(GRANT_RESOURCE);
     }
+    return DEP_OK;
+}
+
+/* mcp.md 3.2: what is asked for beyond the assertion's scope is a fault of the grant. */
+static struct dep_res check_scope(const struct dep_ctx *c)
+{
+    struct dep_str rest = DEP_P(c, SCOPE), word;
+
+    if (dep_str_is_absent(c->subject.token.scope))
+        return DEP_OK;
+    while (dep_str_cut(&rest, ' ', &word))
+        if (!dep_scope_has(c->subject.token.scope, word))
+            return DEP_FAIL(GRANT_SCOPE);
     return DEP_OK;
 }
 
@@ -61,6 +74,7 @@ struct dep_res dep_check_grant_profile(struct dep_ctx *c)
         return DEP_FAIL(JWT_MISSING);
     DEP_TRY(check_cnf(c, DEP_JSON_GET(claims, "cnf")));
     DEP_TRY(check_resource(c, DEP_JSON_GET(claims, "resource")));
+    DEP_TRY(check_scope(c));
     if (c->policy->fence > 0 && times.iat <= c->policy->fence)
         return DEP_FAIL(GRANT_FENCE);
     dep_replay_key(c->crypto, DEP_STR(""), DEP_REPLAY_GRANT, c->foreign.iss, DEP_STR(""), jti, c->grant_key);

@@ -37,6 +37,23 @@ struct dep_res dep_check_scope_syntax(struct dep_ctx *c)
     return DEP_OK;
 }
 
+/* A grant says itself for which resources it is (mcp.md 3.2): as it claims, checked against the verified one later. */
+static size_t granted_ids(struct dep_ctx *c, struct dep_str ids[DEP_TARGETS_MAX])
+{
+    const struct dep_json *resource = DEP_JSON_GET(c->foreign.claims, "resource");
+    bool is_list = resource != NULL && resource->type == DEP_JSON_ARRAY;
+    size_t count = 0;
+
+    for (const struct dep_json *item = is_list ? resource->child : resource; item != NULL && count < DEP_TARGETS_MAX;
+         item = is_list ? item->next : NULL) {
+        if (!dep_is_ok(dep_json_str(item, &ids[count])))
+            return 0;
+        count++;
+    }
+    c->is_target_claimed = count > 0;
+    return count;
+}
+
 /* What the request is for: what it names, or what is implied: for a narrowing the subject token's audience, as it claims (what is
  * looked up here is checked against the verified token later), else the client's default. */
 static size_t target_ids(struct dep_ctx *c, struct dep_str ids[DEP_TARGETS_MAX])
@@ -47,6 +64,8 @@ static size_t target_ids(struct dep_ctx *c, struct dep_str ids[DEP_TARGETS_MAX])
     for (; count < c->targets_asked_count; count++)
         ids[count] = c->targets_asked[count];
     if (count > 0 || c->client == NULL)
+        return count;
+    if (c->column == DEP_COLUMN_JWT_BEARER && (count = granted_ids(c, ids)) > 0)
         return count;
     if (claimed->aud_count > 0 && !dep_token_has_aud(claimed, c->client->agent)) {
         for (; count < claimed->aud_count && count < DEP_TARGETS_MAX; count++)
@@ -131,10 +150,12 @@ bool dep_ctx_is_hand_over(const struct dep_ctx *c)
 /* A narrowing stays within the subject token's audience; a delegate may turn to any target that every ceiling allows. */
 static bool is_within_subject(const struct dep_ctx *c, const struct dep_target *target)
 {
-    if (c->column != DEP_COLUMN_CLIENT_CREDENTIALS && target->kind != DEP_TARGET_AGENT &&
+    if (!dep_ctx_is_own(c) && target->kind != DEP_TARGET_AGENT && target->kind != DEP_TARGET_SERVER &&
         !dep_token_may_lead_to(&c->subject.token, target->id))
         return false;
-    return c->column == DEP_COLUMN_CLIENT_CREDENTIALS || c->is_handed_over ||
+    if (!dep_ctx_is_own(c) && target->kind == DEP_TARGET_SERVER && !dep_target_server_may_follow(c, &c->subject.token))
+        return false;
+    return dep_ctx_is_own(c) || c->is_handed_over ||
            (target->kind == DEP_TARGET_SERVER ? dep_target_server_is_within(c, &c->subject.token)
                                               : dep_token_has_aud(&c->subject.token, target->id));
 }
@@ -176,7 +197,7 @@ struct dep_res dep_check_target_allowed(struct dep_ctx *c)
             break;
         case DEP_TARGET_ISSUER:
             /* For actor tokens: the agent speaks for itself, so there is nothing to exchange. */
-            if (c->column != DEP_COLUMN_CLIENT_CREDENTIALS)
+            if (!dep_ctx_is_own(c))
                 return DEP_FAIL(TARGET_FORBIDDEN);
             break;
         case DEP_TARGET_SERVER:
@@ -254,7 +275,7 @@ static enum dep_limit limit_at(const struct dep_ctx *c, const struct dep_agent *
  * ceiling limits it (in the chain). */
 static bool has_subject_scope(const struct dep_ctx *c)
 {
-    if (c->column == DEP_COLUMN_CLIENT_CREDENTIALS)
+    if (dep_ctx_is_own(c))
         return false;
     return !c->is_foreign || !dep_str_is_absent(c->subject.token.scope);
 }

@@ -25,16 +25,28 @@ struct dep_presented {
     const struct dep_jwks_key *key;
 };
 
+/* As what a JWT of another issuer comes: each takes other types of token. */
+enum dep_foreign_door {
+    DEP_FOREIGN_ID_TOKEN, /* subject_token of type id_token */
+    DEP_FOREIGN_JWT,      /* of type jwt: also an access token of another deputy */
+    DEP_FOREIGN_GRANT,
+    DEP_FOREIGN_WORKLOAD, /* also a JWT-SVID, which names its issuer by its subject */
+    DEP_FOREIGN_DOORS
+};
+
 /* A JWT of another issuer: a subject token, a grant, a workload's credential. */
 struct dep_foreign {
     struct dep_res open_res; /* why it cannot be taken apart */
     bool is_open;
-    bool is_id_jag;
+    bool is_id_jag, is_access_token, is_svid;
+    bool is_good; /* verified */
     struct dep_jws jws;
     struct dep_str iss, sub; /* as claimed, until verified */
     const struct dep_json *claims;
     const struct dep_trusted_issuer *issuer; /* NULL: not trusted, or not looked up yet */
     const struct dep_jwks_key *key;
+    struct dep_foreign_actor actors[DEP_ACT_DEPTH_MAX]; /* its act, newest first: evidence, no authority */
+    size_t actors_count;
 };
 
 struct dep_ctx {
@@ -89,7 +101,8 @@ struct dep_ctx {
     enum dep_issued issued;                    /* what is asked for: an access token, or a grant for a foreign server */
     struct dep_str there[2 * DEP_TARGETS_MAX]; /* of a grant: the resources at the foreign server */
     size_t there_count;
-    bool is_target_here;                                  /* a grant is asked for, for something of this server's */
+    bool is_target_claimed; /* nothing was asked for: the grant says for which resource it is */
+    bool is_target_here;    /* a grant is asked for, for something of this server's */
     const struct dep_agent *chain[DEP_ACT_DEPTH_MAX + 2]; /* agents of the subject's chain, then the client's own */
     size_t chain_count;
     struct dep_str scope; /* granted; absent for none */
@@ -116,6 +129,12 @@ bool dep_ctx_peek(const struct dep_ctx *c, enum dep_fact_kind kind, struct dep_s
 /* The token will be in another agent's hands: its audience is one, or it names one as actor. */
 bool dep_ctx_is_hand_over(const struct dep_ctx *c);
 void dep_ctx_effect(struct dep_ctx *c, struct dep_effect effect);
+
+/* Whether the client's agent acts for itself: there is no subject token. */
+static inline bool dep_ctx_is_own(const struct dep_ctx *c)
+{
+    return c->column == DEP_COLUMN_CLIENT_CREDENTIALS || c->column == DEP_COLUMN_WORKLOAD;
+}
 
 #define DEP_P(c, id) ((c)->param[DEP_PARAM_##id])
 
@@ -184,9 +203,9 @@ DEP_CHECK_ROW(dep_check_actor_unused);
 
 /* foreign.c: shared by exchange, grant and workload authentication. Opening names the issuer and its key as facts; verifying fills in
  * `ret_token` as far as a foreign token can speak for us: who, until when, and for an ID-JAG the scope. */
-void dep_foreign_open(struct dep_ctx *c, struct dep_str text, bool may_be_id_jag, struct dep_foreign *foreign);
+void dep_foreign_open(struct dep_ctx *c, struct dep_str text, enum dep_foreign_door door, struct dep_foreign *foreign);
 struct dep_res dep_foreign_verify(struct dep_ctx *c, struct dep_foreign *foreign, unsigned use) DEP_MUST;
-struct dep_res dep_foreign_subject(struct dep_ctx *c, const struct dep_foreign *foreign,
+struct dep_res dep_foreign_subject(struct dep_ctx *c, struct dep_foreign *foreign,
                                    struct dep_token *ret_token) DEP_MUST;
 /* The principal of a foreign subject: "user:" + issuer's name + ":" + sub. Absent when sub is not plain enough to stand in an id. */
 struct dep_str dep_foreign_principal(struct dep_arena *arena, const struct dep_foreign *foreign);
@@ -197,6 +216,7 @@ bool dep_target_server_find(struct dep_ctx *c, struct dep_str id, struct dep_tar
 void dep_target_server_load(struct dep_ctx *c);
 struct dep_res dep_target_server_known(const struct dep_ctx *c) DEP_MUST;
 struct dep_res dep_target_server_allowed(const struct dep_ctx *c) DEP_MUST;
+bool dep_target_server_may_follow(const struct dep_ctx *c, const struct dep_token *subject);
 bool dep_target_server_is_within(const struct dep_ctx *c, const struct dep_token *subject);
 bool dep_target_server_may(const struct dep_ctx *c, const struct dep_agent *agent, struct dep_str word);
 /* What a grant there may carry at most, for requests that name no scope. */

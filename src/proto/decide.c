@@ -7,7 +7,7 @@
 
 #define C(id) (1u << DEP_COLUMN_##id)
 #define SUBJECT (C(TOKEN_EXCHANGE) | C(JWT_BEARER))
-#define GRANTS (C(CLIENT_CREDENTIALS) | SUBJECT)
+#define GRANTS (C(CLIENT_CREDENTIALS) | C(WORKLOAD) | SUBJECT)
 #define FORMS (GRANTS | C(INTROSPECT) | C(REVOKE))
 #define AUTHENTICATED (FORMS | C(FEED))
 #define ALL ((1u << DEP_COLUMNS) - 1)
@@ -152,6 +152,10 @@ static void refuse(struct dep_ctx *c, const struct dep_check *check, enum dep_er
     /* The same fault is invalid_request of a subject token (rfc8693#2.2.2) and invalid_grant of an assertion (rfc7523#3.1). */
     if (c->column == DEP_COLUMN_JWT_BEARER && check->columns == SUBJECT && decision->class == DEP_CLASS_INVALID_REQUEST)
         decision->class = DEP_CLASS_INVALID_GRANT;
+    /* So is a resource that an assertion names and that is none of ours (mcp.md 3.2), and any fault of one that stands for its client. */
+    if ((c->is_target_claimed && decision->class == DEP_CLASS_INVALID_TARGET) ||
+        (c->column == DEP_COLUMN_WORKLOAD && decision->class == DEP_CLASS_INVALID_CLIENT))
+        decision->class = DEP_CLASS_INVALID_GRANT;
     decision->check = check->name;
     decision->has_token = false;
     keep_reducing_effects(decision);
@@ -213,6 +217,7 @@ static struct dep_str event_of(const struct dep_ctx *c, bool is_allowed)
     switch (c->column) {
     case DEP_COLUMN_TOKEN:
     case DEP_COLUMN_CLIENT_CREDENTIALS:
+    case DEP_COLUMN_WORKLOAD:
         return is_allowed ? DEP_STR("token.issued") : DEP_STR("token.refused");
     case DEP_COLUMN_TOKEN_EXCHANGE:
     case DEP_COLUMN_JWT_BEARER:
@@ -232,6 +237,19 @@ static struct dep_str event_of(const struct dep_ctx *c, bool is_allowed)
         break;
     }
     return is_allowed ? DEP_STR("document.read") : DEP_STR("document.refused");
+}
+
+/* Which workload of which platform the client was, verified or not said. */
+static struct dep_str workload_detail(struct dep_ctx *c)
+{
+    struct dep_buf buf;
+
+    dep_buf_init_arena(&buf, c->arena, c->workload.iss.len + c->workload.sub.len + 64);
+    dep_buf_put_c(&buf, "workload ");
+    dep_buf_put(&buf, c->workload.sub);
+    dep_buf_put_c(&buf, " of ");
+    dep_buf_put(&buf, c->workload.iss);
+    return dep_buf_str(&buf);
 }
 
 static struct dep_str foreign_detail(struct dep_ctx *c)
@@ -332,9 +350,13 @@ static void fill_record(struct dep_ctx *c)
         record->token = &decision->token;
     else if (c->subject.token.exp > 0)
         record->token = &c->subject.token;
-    /* A foreign token is evidence, recorded by its issuer and jti (D21). */
+    /* A foreign token is evidence, recorded by its issuer, its jti and its act (D21). */
     if (c->is_foreign && c->foreign.issuer != NULL)
         record->detail = foreign_detail(c);
+    else if (c->workload.is_good)
+        record->detail = workload_detail(c);
+    record->foreign_chain = c->foreign.actors;
+    record->foreign_chain_count = c->foreign.actors_count;
 }
 
 struct dep_res dep_decide(struct dep_arena *arena, struct dep_crypto *crypto, const struct dep_policy *policy,

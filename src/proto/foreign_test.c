@@ -208,10 +208,10 @@ DEP_TEST(D33_bad_id_jags)
                       INVALID_GRANT);
     DEP_CHECK_REFUSED(
         t, grant(ORCHESTRATOR, id_jag(me, "d4", 200, ",\"resource\":\"" WORLD_API2 "\""), "&resource=" WORLD_API),
-        TARGET_FORBIDDEN, INVALID_TARGET);
+        GRANT_RESOURCE, INVALID_GRANT);
     DEP_CHECK_REFUSED(
         t, grant(ORCHESTRATOR, id_jag(me, "d5", 200, ",\"scope\":\"read\""), "&resource=" WORLD_API "&scope=write"),
-        SCOPE_CEILING, INVALID_SCOPE);
+        GRANT_SCOPE, INVALID_GRANT);
     DEP_CHECK_REFUSED(t,
                       grant(ORCHESTRATOR,
                             foreign("oauth-id-jag+jwt", WORLD_IDP, "alice", WORLD_ISSUER "/oauth/token",
@@ -234,13 +234,125 @@ DEP_TEST(D33_bad_id_jags)
     DEP_CHECK_REFUSED(t,
                       grant(ORCHESTRATOR, id_token(",\"jti\":\"limited\",\"scope\":\"read\""),
                             "&resource=" WORLD_API "&scope=read+write"),
-                      SCOPE_CEILING, INVALID_SCOPE);
+                      GRANT_SCOPE, INVALID_GRANT);
     DEP_CHECK_ISSUED(t, grant(ORCHESTRATOR, id_token(",\"jti\":\"chained\""), "&resource=" WORLD_API));
     DEP_CHECK_REFUSED(t, grant(ORCHESTRATOR, id_token(",\"jti\":\"chained\""), "&resource=" WORLD_API), GRANT_REPLAY,
                       INVALID_GRANT);
     DEP_CHECK_REFUSED(t, grant(ORCHESTRATOR, DEP_STR("a.b.c"), "&resource=" WORLD_API), B64_SYNTAX, INVALID_GRANT);
     DEP_CHECK_REFUSED(t, grant(ORCHESTRATOR, DEP_STR(""), "&resource=" WORLD_API), PARAM_MISSING, INVALID_REQUEST);
     DEP_CHECK_ISSUED(t, grant(ORCHESTRATOR, id_jag(me, "d7", 200, ""), "&resource=" WORLD_API));
+}
+
+DEP_TEST(a_grant_says_for_which_resource_it_is)
+{
+    const char *me = w.client_ids[ORCHESTRATOR];
+    struct outcome o = grant(ORCHESTRATOR, id_jag(me, "r1", 200, ",\"resource\":\"" WORLD_API "\""), "");
+
+    DEP_CHECK_ISSUED(t, o);
+    DEP_CHECK(t, o.decision.token.aud_count == 1);
+    DEP_CHECK_STR(t, o.decision.token.aud[0], WORLD_API);
+    DEP_CHECK_REFUSED(t, grant(ORCHESTRATOR, id_jag(me, "r2", 200, ",\"resource\":\"https://x.example\""), ""),
+                      TARGET_UNKNOWN, INVALID_GRANT);
+    DEP_CHECK_REFUSED(t, grant(ORCHESTRATOR, id_jag(me, "r3", 200, ",\"resource\":\"" WORLD_API2 "\""), ""),
+                      TARGET_FORBIDDEN, INVALID_GRANT);
+    DEP_CHECK_REFUSED(t, grant(ORCHESTRATOR, id_jag(me, "r4", 200, ",\"resource\":[\"" WORLD_API "\",7]"), ""),
+                      TARGET_MISSING, INVALID_TARGET);
+    DEP_CHECK_REFUSED(t, grant(ORCHESTRATOR, id_jag(me, "r5", 200, ""), "&resource=https://x.example"), TARGET_UNKNOWN,
+                      INVALID_TARGET);
+}
+
+/* ---- access tokens of another deputy ---- */
+
+#define JWT_TYPE "urn:ietf:params:oauth:token-type:jwt"
+#define TOKEN_CLAIMS ",\"jti\":\"t1\",\"client_id\":\"theirs\""
+
+static struct dep_str deputys(const char *more)
+{
+    return foreign("at+jwt", WORLD_IDP, "agent:x", WORLD_ISSUER, WORLD_NOW + 200, more);
+}
+
+static struct outcome exchange_deputys(const char *more)
+{
+    return exchange(ORCHESTRATOR, deputys(more), JWT_TYPE, "&resource=" WORLD_API);
+}
+
+DEP_TEST(access_tokens_only_of_an_issuer_that_may)
+{
+    struct outcome o;
+
+    DEP_CHECK_REFUSED(t, exchange_deputys(TOKEN_CLAIMS ",\"scope\":\"read\""), JWT_ISS, INVALID_REQUEST);
+    w.issuer.uses = DEP_ISSUER_ACCESS_TOKEN;
+    o = exchange_deputys(TOKEN_CLAIMS ",\"scope\":\"read fly\"");
+    DEP_CHECK_ISSUED(t, o);
+    DEP_CHECK_STR(t, o.decision.token.sub, "user:corp:agent:x");
+    DEP_CHECK_STR(t, o.decision.token.scope, "read");
+    /* its other tokens are not for this, nor is this for other doors */
+    DEP_CHECK_REFUSED(t, exchange(ORCHESTRATOR, id_token(""), ID_TOKEN_TYPE, "&resource=" WORLD_API), JWT_ISS,
+                      INVALID_REQUEST);
+    DEP_CHECK_REFUSED(
+        t, exchange(ORCHESTRATOR, deputys(TOKEN_CLAIMS ",\"scope\":\"read\""), ID_TOKEN_TYPE, "&resource=" WORLD_API),
+        JWS_TYP, INVALID_REQUEST);
+    DEP_CHECK_REFUSED(
+        t,
+        exchange(ORCHESTRATOR, deputys(TOKEN_CLAIMS ",\"scope\":\"read\""), ACCESS_TOKEN_TYPE, "&resource=" WORLD_API),
+        JWS_KID, INVALID_REQUEST);
+    DEP_CHECK_REFUSED(t, grant(ORCHESTRATOR, deputys(TOKEN_CLAIMS), "&resource=" WORLD_API), JWS_TYP, INVALID_GRANT);
+    w.issuer.uses = DEP_ISSUER_SUBJECT | DEP_ISSUER_ID_JAG;
+}
+
+DEP_TEST(X17_what_such_a_token_limits)
+{
+    w.issuer.uses = DEP_ISSUER_ACCESS_TOKEN;
+    DEP_CHECK_REFUSED(t, exchange_deputys(TOKEN_CLAIMS), SCOPE_NONE, INVALID_SCOPE); /* blank is nothing */
+    DEP_CHECK_REFUSED(t, exchange_deputys(",\"client_id\":\"theirs\",\"scope\":\"read\""), JWT_MISSING,
+                      INVALID_REQUEST);
+    DEP_CHECK_REFUSED(t, exchange_deputys(",\"jti\":\"t1\",\"scope\":\"read\""), JWT_MISSING, INVALID_REQUEST);
+    DEP_CHECK_REFUSED(t, exchange_deputys(TOKEN_CLAIMS ",\"scope\":\"read\",\"cnf\":{\"x\":\"y\"}"), JWT_CLAIMS,
+                      INVALID_REQUEST);
+    DEP_CHECK_REFUSED(t, exchange_deputys(TOKEN_CLAIMS ",\"scope\":\"read\",\"cnf\":{\"jkt\":\"y\"}"), DPOP_REQUIRED,
+                      INVALID_DPOP_PROOF);
+    DEP_CHECK_REFUSED(
+        t, exchange_deputys(TOKEN_CLAIMS ",\"scope\":\"read\",\"may_act\":{\"sub\":\"" WORLD_ORCHESTRATOR "\"}"),
+        EXCHANGE_MAY_ACT, INVALID_REQUEST);
+    DEP_CHECK_REFUSED(t,
+                      exchange_deputys(TOKEN_CLAIMS ",\"scope\":\"read\",\"may_act\":{\"iss\":\"" WORLD_IDP
+                                                    "\",\"sub\":\"" WORLD_ORCHESTRATOR "\"}"),
+                      EXCHANGE_MAY_ACT, INVALID_REQUEST);
+    DEP_CHECK_ISSUED(t, exchange_deputys(TOKEN_CLAIMS ",\"scope\":\"read\",\"may_act\":{\"iss\":\"" WORLD_ISSUER
+                                                      "\",\"sub\":\"" WORLD_ORCHESTRATOR "\"}"));
+    w.issuer.uses = DEP_ISSUER_SUBJECT | DEP_ISSUER_ID_JAG;
+}
+
+DEP_TEST(a_foreign_act_stands_in_the_record)
+{
+    static const char *const faulty[] = { ",\"act\":\"x\"", ",\"act\":{}", ",\"act\":{\"sub\":7}",
+                                          ",\"act\":{\"sub\":\"a\",\"iss\":7}" };
+    struct outcome o =
+        exchange(ORCHESTRATOR,
+                 id_token(",\"act\":{\"sub\":\"agent:new\",\"iss\":\"https://a.example\",\"act\":{\"sub\":"
+                          "\"agent:old\"}}"),
+                 ID_TOKEN_TYPE, "&resource=" WORLD_API);
+    const struct dep_str want =
+        DEP_STR("\"foreign_chain\":[{\"iss\":\"https://a.example\",\"sub\":\"agent:new\"},{\"sub\":\"agent:old\"}]");
+    struct dep_buf line;
+
+    DEP_CHECK_ISSUED(t, o);
+    DEP_CHECK(t, o.decision.token.actors_count == 1);
+    o.decision.record.token = &o.decision.token;
+    dep_buf_init_arena(&line, &w.texts, 4096);
+    dep_audit_record_write(&line, &o.decision.record);
+    DEP_CHECK(t, memmem(line.ptr, line.len, want.ptr, want.len) != NULL);
+    for (size_t i = 0; i < DEP_COUNT(faulty); i++) {
+        o = exchange(ORCHESTRATOR, id_token(faulty[i]), ID_TOKEN_TYPE, "&resource=" WORLD_API);
+        DEP_CHECK_ISSUED(t, o);
+        DEP_CHECK(t, o.decision.record.foreign_chain_count == 0);
+    }
+    /* Nobody wrote into the log who is not verified. */
+    o = exchange(
+        ORCHESTRATOR,
+        foreign("JWT", WORLD_IDP, "alice", "https://other.example", WORLD_NOW + 100, ",\"act\":{\"sub\":\"a\"}"),
+        ID_TOKEN_TYPE, "&resource=" WORLD_API);
+    DEP_CHECK(t, o.decision.answer == DEP_ANSWER_REFUSAL && o.decision.record.foreign_chain_count == 0);
 }
 
 DEP_TEST(a_bound_grant_needs_its_key)
@@ -373,6 +485,10 @@ int main(void)
         DEP_ROW(a_banned_user_is_refused),
         DEP_ROW(takes_an_id_jag_once),
         DEP_ROW(D33_bad_id_jags),
+        DEP_ROW(a_grant_says_for_which_resource_it_is),
+        DEP_ROW(access_tokens_only_of_an_issuer_that_may),
+        DEP_ROW(X17_what_such_a_token_limits),
+        DEP_ROW(a_foreign_act_stands_in_the_record),
         DEP_ROW(a_bound_grant_needs_its_key),
         DEP_ROW(workloads_authenticate_by_rule),
         DEP_ROW(workload_replay_rules),

@@ -1,9 +1,11 @@
 /* The record of a foreign issuer: what it is trusted for, and how far. */
 #include "base/id.h"
 #include "base/url.h"
+#include "proto/claim.h"
 #include "proto/records_read.h"
+#include "proto/spiffe.h"
 
-static const char *const use_names[] = { "subject", "id-jag", "workload", "target" };
+static const char *const use_names[] = { "subject", "id-jag", "workload", "target", "access-token" };
 
 static struct dep_res read_uses(const struct dep_json *array, unsigned *ret_uses)
 {
@@ -55,7 +57,7 @@ static struct dep_res read_rule(const struct dep_json *json, struct dep_workload
     for (const struct dep_json *claim = claims->child; claim != NULL; claim = claim->next) {
         rule->names[rule->count] = claim->name;
         DEP_TRY(dep_json_str(claim, &rule->values[rule->count]));
-        if (dep_str_is_blank(claim->name) || dep_str_is_blank(rule->values[rule->count++]))
+        if (!dep_claim_name_is_good(claim->name) || dep_str_is_blank(rule->values[rule->count++]))
             return DEP_FAIL(ADMIN_INPUT);
     }
     return DEP_OK;
@@ -134,7 +136,13 @@ static struct dep_res check(const struct dep_trusted_issuer *issuer)
     if (!dep_str_is_absent(issuer->jwks_uri) && !dep_str_is_absent(issuer->jwks_json))
         return DEP_FAIL(ADMIN_INPUT);
     /* Users without a ceiling could hand on nothing, and a workload without a rule would be anybody. */
-    if ((issuer->uses & (DEP_ISSUER_SUBJECT | DEP_ISSUER_ID_JAG)) && issuer->ceiling_count == 0)
+    if ((issuer->uses & (DEP_ISSUER_SUBJECT | DEP_ISSUER_ID_JAG | DEP_ISSUER_ACCESS_TOKEN)) &&
+        issuer->ceiling_count == 0)
+        return DEP_FAIL(ADMIN_INPUT);
+    /* A trust domain names workloads and has no address to discover keys at. */
+    if (dep_str_starts(issuer->id, DEP_STR("spiffe:")) &&
+        (!dep_spiffe_is_domain(issuer->id) || issuer->uses != DEP_ISSUER_WORKLOAD ||
+         (dep_str_is_absent(issuer->jwks_uri) && dep_str_is_absent(issuer->jwks_json))))
         return DEP_FAIL(ADMIN_INPUT);
     if (((issuer->uses & DEP_ISSUER_TARGET) != 0) != (issuer->target_scopes_count + issuer->target_rights_count > 0))
         return DEP_FAIL(ADMIN_INPUT);

@@ -8,6 +8,7 @@ static struct dep_arena arena;
 #define RIGHTS "\"ceiling\":[{\"resource\":\"https://a.example\",\"scopes\":[\"read\"]}]"
 #define CLIENT "01J00000000000000000000001"
 #define RULES "\"rules\":[{\"client\":\"" CLIENT "\",\"claims\":{\"sub\":\"system:serviceaccount:a:b\"}}]"
+#define SPIFFE "\"id\":\"spiffe://td.example\",\"name\":\"td\",\"org\":\"acme\","
 #define TARGET "\"target\":{\"clients\":[{\"client\":\"" CLIENT "\",\"client_id\":\"x\"}],\"scopes\":[\"a\"]}"
 #define ID "\"id\":\"https://idp.example\",\"name\":\"corp\",\"org\":\"acme\","
 
@@ -23,6 +24,22 @@ static const struct {
       ",\"audiences\":[\"x\"],\"jwks_uri\":\"https://idp.example/keys\",\"is_enabled\":false}",
       true },
     { "fixed keys", "{" ID "\"uses\":[\"subject\"]," RIGHTS ",\"jwks\":{\"keys\":[]}}", true },
+    { "a deputy", "{" ID "\"uses\":[\"access-token\"]," RIGHTS "}", true },
+    { "a deputy without a ceiling", "{" ID "\"uses\":[\"access-token\"]}", false },
+    { "a rule by path",
+      "{" ID "\"uses\":[\"workload\"],\"rules\":[{\"client\":\"" CLIENT
+      "\",\"claims\":{\"/kubernetes.io/namespace\":\"x\"}}]}",
+      true },
+    { "a rule by half a path",
+      "{" ID "\"uses\":[\"workload\"],\"rules\":[{\"client\":\"" CLIENT "\",\"claims\":{\"/kubernetes.io/\":\"x\"}}]}",
+      false },
+    { "a trust domain", "{" SPIFFE "\"uses\":[\"workload\"],\"jwks\":{\"keys\":[]}," RULES "}", true },
+    { "a trust domain without keys", "{" SPIFFE "\"uses\":[\"workload\"]," RULES "}", false },
+    { "a trust domain of users", "{" SPIFFE "\"uses\":[\"subject\"],\"jwks\":{\"keys\":[]}," RIGHTS "}", false },
+    { "a workload as trust domain",
+      "{\"id\":\"spiffe://td.example/"
+      "x\",\"name\":\"td\",\"org\":\"acme\",\"uses\":[\"workload\"],\"jwks\":{\"keys\":[]}," RULES "}",
+      false },
     { "a target", "{" ID "\"uses\":[\"target\"]," TARGET "}", true },
     { "a target with resources",
       "{" ID "\"uses\":[\"target\",\"id-jag\"]," RIGHTS ",\"target\":{\"clients\":[{\"client\":\"" CLIENT

@@ -51,7 +51,8 @@ struct dep_agent {
 #define DEP_ISSUER_ID_JAG (1u << 1)   /* its identity assertion grants are taken (ID-JAG) */
 #define DEP_ISSUER_WORKLOAD (1u << 2) /* its tokens authenticate clients: Kubernetes, GitHub Actions, SPIFFE */
 
-#define DEP_ISSUER_TARGET (1u << 3) /* it takes grants of ours: our exchange issues them for it */
+#define DEP_ISSUER_TARGET (1u << 3)       /* it takes grants of ours: our exchange issues them for it */
+#define DEP_ISSUER_ACCESS_TOKEN (1u << 4) /* another deputy: its access tokens for us may be exchanged */
 
 /* One of our clients, and its name at a foreign authorization server. */
 struct dep_target_client {
@@ -61,7 +62,7 @@ struct dep_target_client {
 /* A workload rule: a token whose claims all match authenticates this client. */
 struct dep_workload_rule {
     struct dep_str client;
-    struct dep_str names[8], values[8]; /* claim and text; exact comparison */
+    struct dep_str names[8], values[8]; /* claim, by name or path (proto/claim.h), and text */
     size_t count;                       /* never 0: blank is never "any" */
 };
 

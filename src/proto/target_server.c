@@ -88,6 +88,14 @@ static size_t places(const struct dep_ctx *c)
     return c->there_count > 0 ? c->there_count : 1;
 }
 
+bool dep_target_server_may_follow(const struct dep_ctx *c, const struct dep_token *subject)
+{
+    for (size_t k = 0; k < places(c); k++)
+        if (!dep_token_may_lead_to(subject, place(c, k)))
+            return false;
+    return true;
+}
+
 bool dep_target_server_is_within(const struct dep_ctx *c, const struct dep_token *subject)
 {
     bool has_all = c->there_count > 0;

@@ -64,6 +64,8 @@ static struct dep_res read_may_act(const struct dep_json *may_act, struct dep_to
     if (may_act == NULL)
         return DEP_OK;
     DEP_TRY(dep_json_str(DEP_JSON_GET(may_act, "sub"), &token->may_act));
+    if (DEP_JSON_GET(may_act, "iss") != NULL)
+        DEP_TRY(dep_json_str(DEP_JSON_GET(may_act, "iss"), &token->may_act_iss));
     return dep_str_is_blank(token->may_act) ? DEP_FAIL(JWT_CLAIMS) : DEP_OK;
 }
 
@@ -229,6 +231,7 @@ void dep_token_write(struct dep_json_writer *writer, const struct dep_token *tok
     if (!dep_str_is_absent(token->may_act)) {
         dep_json_name(writer, "may_act");
         dep_json_open(writer, '{');
+        dep_json_member(writer, "iss", token->may_act_iss);
         dep_json_member(writer, "sub", token->may_act);
         dep_json_close(writer, '}');
     }

@@ -34,6 +34,7 @@ struct dep_token {
         resources[DEP_AUDIENCES_MAX]; /* of a token that is handed over: what may follow from it (private claim) */
     size_t resources_count;           /* 0: whatever the ceilings on the way allow */
     struct dep_str may_act;           /* may_act.sub: who may become the actor; absent: nobody else */
+    struct dep_str may_act_iss;       /* may_act.iss; absent: this issuer */
     struct dep_str agent_name, agent_version, task_id, parent_task_id, org_id; /* absent when there is none */
     struct dep_str acr;     /* how the user logged in (rfc9068#2.2.1); absent when nobody said */
     int64_t auth_time;      /* when; 0 when nobody said */

@@ -100,7 +100,7 @@ static bool write_metadata(struct dep_settings *settings)
     LIST(&writer, "identity_chaining_requested_token_types_supported", "urn:ietf:params:oauth:token-type:id-jag",
          "urn:ietf:params:oauth:token-type:jwt");
     LIST(&writer, "token_endpoint_auth_methods_supported", "client_secret_basic", "client_secret_post",
-         "private_key_jwt");
+         "private_key_jwt", "spiffe_jwt");
     LIST(&writer, "token_endpoint_auth_signing_alg_values_supported", "ES256", "EdDSA", "Ed25519", "RS256", "PS256");
     LIST(&writer, "introspection_endpoint_auth_methods_supported", "client_secret_basic", "client_secret_post",
          "private_key_jwt");

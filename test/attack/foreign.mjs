@@ -171,7 +171,7 @@ suite.row('D33 ID-JAG: audience, client, jti, lifetime, issuer, signature, type'
     return grant(racing, {}, client.over(wire)).finally(() => wire.close());
   }));
   equal(all.filter((answer) => answer.status === 200).length, 1, 'twenty at once: one');
-  ledger.refusal(await grant(idJag(), { scope: 'read write' }), { status: 400, error: 'invalid_scope', label: 'more than its scope' });
+  ledger.refusal(await grant(idJag(), { scope: 'read write' }), { status: 400, error: 'invalid_grant', label: 'more than its scope' });
   ledger.refusal(await grant(idJag(), { resource: RS2 }), { status: 400, error: ['invalid_target', 'invalid_grant'], label: 'another resource' });
   ledger.refusal(await grant(idJag({ client_id: world.CB.id }), {}, world.CB), { status: 400, error: 'unauthorized_client', label: 'a client without the grant' });
   await twinGrant('after');

@@ -153,6 +153,51 @@ suite.row('X13 never longer than five minutes, nor than the inputs', async () =>
   check(claimsOf(await jag({}, { claims: { exp: now + 20 } })).exp <= now + 20, 'the ID token');
 });
 
+suite.row("A's access tokens at B: only when B's record of A says so", async () => {
+  const path = `/issuers/${encodeURIComponent(a.issuer)}`;
+  const own = await AO.get({ audience: b.issuer, scope: 'read' });
+  const ask = (token, pairs = {}, options = {}) => BG.exchange(token, { subject_token_type: `${URN}jwt`, resource: THERE, ...pairs }, options);
+  refusedB(await ask(own), 'invalid_request', 'not yet');
+  await b.daemon.admin('PATCH', path, { uses: ['id-jag', 'access-token'] }, { want: 200 });
+  const got = claimsOf(atB.token(await ask(own), 'taken'));
+  equal([got.sub, got.act, got.scope], [`user:a:${two.orchestrator.id}`, { sub: two.guest.id }, 'read'], 'who at B');
+  const handedOn = atA.token(await AW.exchange(await handed(), { audience: b.issuer, scope: 'read' }), 'by the worker, for B');
+  const taken = claimsOf(atB.token(await ask(handedOn), 'taken'));
+  const record = b.daemon.audit().find((one) => one.jti === taken.jti);
+  equal(record.foreign_chain, [{ sub: two.worker.id }], "A's actor stands in B's record");
+  refusedB(await ask(own, { scope: 'write' }), 'invalid_scope', 'more than it has');
+  refusedB(await ask(own, { subject_token_type: `${URN}id_token` }), 'invalid_request', 'as an ID token');
+  refusedB(await BG.exchange(own, { resource: THERE }), 'invalid_request', 'as a token of B');
+  refusedB(await two.grant(own), 'invalid_grant', 'as a grant');
+  refusedB(await ask(await a.CB.get({ resource: RS1, scope: 'read' })), 'invalid_request', 'a token of A for A');
+  const key = Key.generate('ES256');
+  const bound = await AO.withDpop(key).get({ audience: b.issuer, scope: 'read' });
+  refusedB(await ask(bound), 'invalid_dpop_proof', 'bound, without a proof');
+  refusedB(await ask(bound, {}, { proof: proof(Key.generate('ES256'), { url: BG.url }) }), 'invalid_dpop_proof', 'bound to another key');
+  atB.token(await ask(bound, {}, { proof: proof(key, { url: BG.url }) }), 'twin');
+  const named = await AO.get({ audience: b.issuer, scope: 'read', may_act: two.worker.id });
+  refusedB(await ask(named), 'invalid_request', 'X17 may_act names an agent of A');
+  await b.daemon.admin('PATCH', path, { uses: ['id-jag'] }, { want: 200 });
+  refusedB(await ask(own), 'invalid_request', 'not any more');
+});
+
+suite.row("the foreign chain of a grant stands in B's record, and is nobody's authority there", async () => {
+  const first = atA.token(await AO.exchange(two.idToken(), { subject_token_type: `${URN}id_token`, audience: two.worker.id, scope: 'read' }), 'handed over');
+  const grant = atA.token(await AW.exchange(first, { requested_token_type: `${URN}id-jag`, audience: b.issuer, resource: THERE }), 'grant');
+  const { act, jti } = claimsOf(atB.token(await two.grant(grant), 'taken'));
+  equal(act, { sub: two.guest.id }, 'the actor at B');
+  const record = b.daemon.audit().find((one) => one.jti === jti);
+  equal(record.foreign_chain, [{ iss: a.issuer, sub: two.worker.id }, { iss: a.issuer, sub: two.orchestrator.id }], 'evidence');
+  check(record.detail.includes(claimsOf(grant).jti) && record.detail.includes(a.issuer), "A's issuer and jti");
+});
+
+suite.row('mcp 3.2: B takes the resource from the grant, and what does not fit it is invalid_grant', async () => {
+  equal(claimsOf(atB.token(await two.grant(await jag()), 'no resource asked')).aud, THERE, 'aud');
+  refusedB(await two.grant(await jag(), { resource: THERE2 }), 'invalid_grant', 'another resource');
+  refusedB(await two.grant(await jag(), { scope: 'read write' }), 'invalid_grant', 'more scope');
+  await a.daemon.admin('PATCH', `/issuers/${encodeURIComponent(b.issuer)}`, { is_enabled: true }, { want: 200 });
+});
+
 suite.row('switched off, or banned: no more grants', async () => {
   const path = `/issuers/${encodeURIComponent(b.issuer)}`;
   equal((await a.daemon.admin('PATCH', path, { is_enabled: false })).status, 200, 'off');

@@ -232,6 +232,13 @@ suite.row('X17 may_act: whom it names may become the actor, nobody else', async 
   const { act } = claimsOf(ledger.token(await CW.exchange(subject, { scope: 'read' }), 'the named one'));
   equal(act, { sub: world.worker.id }, 'the actor');
   await refused('another agent', world.CP, subject, { scope: 'read' }, 'invalid_request');
+  const [ours] = await world.signingKeys();
+  const naming = (iss) => {
+    const like = likeAccessToken(subject, { claims: { may_act: { iss, sub: world.worker.id } } });
+    return compact(like.header, like.claims, ours);
+  };
+  await refused('the same name at another issuer', CW, naming('https://as.example'), { scope: 'read' }, 'invalid_request');
+  ledger.token(await CW.exchange(naming(world.issuer), { scope: 'read' }), 'at this one');
 });
 
 suite.row('X18 sub is the subject\'s, act.sub the actor\'s; without an actor token the client is the actor, never the subject', async () => {

@@ -136,9 +136,10 @@ suite.row('D33 each promise of the profile, broken once', async () => {
     ['this server as issuer', assertion({ claims: { iss: world.issuer } })],
     ['an ID token', idp.token({ aud: world.issuer, claims: { sub: 'bob', jti: undefined } })],
     ['an access token', assertion({ typ: 'at+jwt' })],
-    ['another resource', assertion({ claims: { resource: RS1 } }), ['invalid_grant', 'invalid_target'], { resource: server.resource }],
-    ['more scope than it has', assertion(), 'invalid_scope', { scope: 'tools admin' }],
+    ['another resource', assertion({ claims: { resource: RS1 } }), 'invalid_grant', { resource: server.resource }],
+    ['more scope than it has', assertion(), 'invalid_grant', { scope: 'tools admin' }],
     ['a resource outside the ceiling', assertion({ claims: { resource: RS1, scope: 'read' } }), 'invalid_target', { resource: RS1 }],
+    ['a resource that is none of ours', assertion({ claims: { resource: 'https://unknown.example/' } })],
     ['no assertion', '', 'invalid_request'],
   ])
     ledger.refusal(await grant(text, more), { status: 400, error, label });

@@ -1,0 +1,16 @@
+/* Claims by name or by path: how rules on workloads name what a platform's token says. */
+#ifndef DEP_PROTO_CLAIM_H
+#define DEP_PROTO_CLAIM_H
+
+#include "base/json.h"
+
+/* `name` that starts with '/' is a JSON Pointer (RFC 6901) through objects: "/kubernetes.io/namespace"; any other is a member at the top,
+ * dots and all. NULL: no such claim. */
+const struct dep_json *dep_claim_at(const struct dep_json *claims, struct dep_str name);
+/* Not blank, at most 256 bytes, and a pointer's parts are neither empty nor badly escaped. */
+bool dep_claim_name_is_good(struct dep_str name);
+/* Whether the claim is exactly `value`. A SPIFFE ID that ends with a segment of "*" stands for every id below it, which no other text
+ * does (draft-ietf-oauth-spiffe-client-auth section 5.1). */
+bool dep_claim_is(const struct dep_json *claims, struct dep_str name, struct dep_str value);
+
+#endif
