@@ -21,7 +21,7 @@ static const struct dep_flag create_flags[] = {
     SHARED_FLAGS,
     { "agent", DEP_FLAG_TEXT, "AGENT", 0, "the agent it acts for, by id or name", 0 },
     { "resource", DEP_FLAG_TEXT, "URI", 0, "or the resource that it guards", 0 },
-    { "auth", DEP_FLAG_CHOICE, "client_secret_basic|client_secret_post|private_key_jwt", 0,
+    { "auth", DEP_FLAG_CHOICE, "client_secret_basic|client_secret_post|private_key_jwt|workload_jwt", 0,
       "default client_secret_basic", 0 },
     { "grant", DEP_FLAG_CHOICE, "client_credentials|token-exchange|jwt-bearer", DEP_FLAG_REPEATED,
       "default the first two for an agent's client", 0 },

@@ -8,7 +8,12 @@
 #define ISSUERS "/admin/v1/issuers"
 
 #define SHARED_FLAGS                                                                                                   \
-    { "use", DEP_FLAG_CHOICE, "subject|id-jag|workload|target", DEP_FLAG_REPEATED, "what its tokens may be", 0 },      \
+    { "use",                                                                                                           \
+      DEP_FLAG_CHOICE,                                                                                                 \
+      "subject|id-jag|workload|target|access-token",                                                                   \
+      DEP_FLAG_REPEATED,                                                                                               \
+      "what its tokens may be",                                                                                        \
+      0 },                                                                                                             \
         { "audience", DEP_FLAG_TEXT, "AUD", DEP_FLAG_REPEATED, "an aud that is good beside this server's", 0 },        \
         { "jwks-uri", DEP_FLAG_TEXT, "URI", 0, "its keys; without it they are discovered", 0 },                        \
         { "jwks", DEP_FLAG_TEXT, "FILE", 0, "or its keys in a file: a JWK Set", 0 },                                   \
@@ -22,7 +27,12 @@
           0 },                                                                                                         \
         { "target-scope", DEP_FLAG_TEXT, "SCOPE", DEP_FLAG_REPEATED, "what a grant for it may carry", 0 },             \
         { "target-resource", DEP_FLAG_TEXT, "\"URI SCOPE…\"", DEP_FLAG_REPEATED, "the same for a resource there", 0 }, \
-        { "rule", DEP_FLAG_TEXT, "\"CLIENT CLAIM=VALUE…\"", DEP_FLAG_REPEATED, "which workload is which client", 0 },  \
+        { "rule",                                                                                                      \
+          DEP_FLAG_TEXT,                                                                                               \
+          "\"CLIENT CLAIM=VALUE…\"",                                                                                   \
+          DEP_FLAG_REPEATED,                                                                                           \
+          "which workload is which client; /a/b is a path of claims",                                                  \
+          0 },                                                                                                         \
         { "lifetime-max-s", DEP_FLAG_NUMBER, "SECONDS", 0, "tokens that live longer are refused", 0 },                 \
     {                                                                                                                  \
         "single-use", DEP_FLAG_SWITCH, NULL, 0, "each of its tokens is good once", 0                                   \

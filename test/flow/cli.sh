@@ -331,6 +331,18 @@ want 0 deputy token get --client "$orchestrator_client" --secret file:orchestrat
 want 0 deputy token decode file:m.token --format json
 says may_act
 
+begin 'a workload: a client without a secret, a rule by path, a trust domain'
+want 0 deputy client create --agent traveller --auth workload_jwt --grant jwt-bearer
+pod_client=$(field id)
+want 0 deputy issuer create https://k8s2.example --name k8s2 --use workload --rule "$pod_client /kubernetes.io/namespace=prod"
+says '"/kubernetes.io/namespace":"prod"'
+want 2 deputy issuer create https://k8s3.example --name k8s3 --use workload --rule "$pod_client /kubernetes.io/=prod"
+want 2 deputy issuer create spiffe://td.example --name td --use workload --rule "$pod_client sub=spiffe://td.example/*"
+want 0 deputy issuer create spiffe://td.example --name td --use workload --jwks-uri https://spire.example/bundle \
+    --rule "$pod_client sub=spiffe://td.example/ns/*"
+want 2 deputy issuer create https://a.example --name a --use access-token
+want 0 deputy issuer create https://a.example --name a --use access-token --ceiling "$api read"
+
 begin 'print-curl has no secret in it, and works'
 want 0 deputy token get --client "$worker_client" --secret file:worker.secret --resource "$api" --print-curl
 says_not "$SECRET"
