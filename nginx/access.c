@@ -21,6 +21,20 @@ static ngx_int_t keep_text(ngx_http_request_t *request, struct dep_str text, ngx
     return NGX_OK;
 }
 
+/* A newer nonce goes to the client with the answer of whoever answers (rfc9449#8.2). */
+static ngx_int_t put_nonce(ngx_http_request_t *request, struct dep_nginx_state *state, struct dep_str nonce)
+{
+    ngx_str_t kept;
+
+    if (dep_str_is_blank(nonce) || state->has_nonce)
+        return NGX_OK;
+    state->has_nonce = true;
+    if (keep_text(request, nonce, &kept) != NGX_OK)
+        return NGX_ERROR;
+    return dep_nginx_answer_header(
+        request, (struct dep_header){ DEP_STR("DPoP-Nonce"), dep_str((const char *)kept.data, kept.len) });
+}
+
 static ngx_int_t allow(ngx_http_request_t *request, const struct dep_nginx_location *location,
                        struct dep_nginx_state *state, const struct dep_guard_decision *decision)
 {
@@ -31,7 +45,8 @@ static ngx_int_t allow(ngx_http_request_t *request, const struct dep_nginx_locat
         state->has_burnt = true;
         ngx_memcpy(state->burnt, decision->replay_key, sizeof(state->burnt));
     }
-    if (dep_nginx_headers_replace(request, state) != NGX_OK)
+    if (dep_nginx_headers_replace(request, state) != NGX_OK ||
+        put_nonce(request, state, decision->dpop_nonce) != NGX_OK)
         return NGX_ERROR;
     state->step = DEP_NGINX_ALLOWED;
     state->allowed_in = location;

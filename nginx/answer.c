@@ -34,7 +34,7 @@ ngx_int_t dep_nginx_answer_copy(ngx_http_request_t *request, const struct dep_ne
     return ret_copy->body.len == 0 ? NGX_OK : copy_text(request, &ret_copy->body);
 }
 
-static ngx_int_t put_header(ngx_http_request_t *request, struct dep_header sent)
+ngx_int_t dep_nginx_answer_header(ngx_http_request_t *request, struct dep_header sent)
 {
     const ngx_str_t name = TEXT_OF(sent.name), value = TEXT_OF(sent.value);
     ngx_table_elt_t *header;
@@ -65,7 +65,7 @@ static ngx_int_t put_cors(ngx_http_request_t *request)
     };
 
     for (size_t i = 0; i < sizeof(headers) / sizeof(headers[0]); i++)
-        if (put_header(request, headers[i]) != NGX_OK)
+        if (dep_nginx_answer_header(request, headers[i]) != NGX_OK)
             return NGX_ERROR;
     return NGX_OK;
 }
@@ -82,7 +82,7 @@ static ngx_int_t send_all(ngx_http_request_t *request, const struct dep_net_answ
     if (buf == NULL || put_cors(request) != NGX_OK)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     for (size_t i = 0; i < answer->headers_count; i++)
-        if (put_header(request, answer->headers[i]) != NGX_OK)
+        if (dep_nginx_answer_header(request, answer->headers[i]) != NGX_OK)
             return NGX_HTTP_INTERNAL_SERVER_ERROR;
     request->headers_out.status = (ngx_uint_t)answer->status;
     request->headers_out.content_length_n = (off_t)body.len;

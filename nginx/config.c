@@ -44,7 +44,7 @@ static bool says_something(const struct dep_nginx_resource *resource)
 {
     return resource->name.data != NULL || resource->issuer.data != NULL || resource->public_url.data != NULL ||
            resource->scopes_offered.data != NULL || resource->client_id.data != NULL ||
-           resource->client_secret.data != NULL || resource->audit.data != NULL ||
+           resource->client_secret.data != NULL || resource->audit.data != NULL || resource->rules.data != NULL ||
            resource->needs_nonce != NGX_CONF_UNSET || resource->may_loopback != NGX_CONF_UNSET ||
            resource->may_private != NGX_CONF_UNSET || resource->proof_age != NGX_CONF_UNSET ||
            resource->skew != NGX_CONF_UNSET || resource->feed_silence != NGX_CONF_UNSET ||
@@ -60,6 +60,7 @@ static void merge_resource(struct dep_nginx_resource *child, const struct dep_ng
     ngx_conf_merge_str_value(child->client_id, parent->client_id, "");
     ngx_conf_merge_str_value(child->client_secret, parent->client_secret, "");
     ngx_conf_merge_str_value(child->audit, parent->audit, "");
+    ngx_conf_merge_str_value(child->rules, parent->rules, "");
     ngx_conf_merge_value(child->needs_nonce, parent->needs_nonce, 0);
     ngx_conf_merge_value(child->may_loopback, parent->may_loopback, 0);
     ngx_conf_merge_value(child->may_private, parent->may_private, 0);
@@ -105,6 +106,7 @@ static void release_guard(void *data)
         return;
     guard->is_prepared = false;
     dep_engine_done(&guard->engine);
+    dep_rules_file_free(guard->rules);
     if (guard->config.client_secret.len > 0) {
         union {
             const unsigned char *read;
@@ -148,6 +150,23 @@ static char *check_audit(ngx_conf_t *cf, const struct dep_nginx_main *all, const
     return NGX_CONF_OK;
 }
 
+/* What each request needs, by method, path and tool; the location's scopes are part of every rule. */
+static char *load_rules(ngx_conf_t *cf, struct dep_nginx_guard *guard, ngx_str_t path)
+{
+    char message[DEP_RULES_MESSAGE_MAX];
+
+    if (path.len == 0)
+        return NGX_CONF_OK;
+    if (ngx_conf_full_name(cf->cycle, &path, 1) != NGX_OK)
+        return NGX_CONF_ERROR;
+    if (!dep_is_ok(dep_rules_file_load((const char *)path.data, guard->config.scopes, &guard->rules, message))) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "deputy_rules: %s", message);
+        return NGX_CONF_ERROR;
+    }
+    guard->config.rules = dep_rules_file_rules(guard->rules);
+    return NGX_CONF_OK;
+}
+
 static char *make_guard(ngx_conf_t *cf, struct dep_nginx_location *location)
 {
     struct dep_nginx_main *all = ngx_http_conf_get_module_main_conf(cf, ngx_http_deputy_module);
@@ -168,6 +187,8 @@ static char *make_guard(ngx_conf_t *cf, struct dep_nginx_location *location)
     ngx_memcpy(guard->directory, guard->audit.data, guard->audit.len); /* of a worker: dep_nginx_worker_start() */
     guard->is_prepared = true;
     cleanup->handler = release_guard;
+    if (load_rules(cf, guard, location->resource.rules) != NGX_CONF_OK)
+        return NGX_CONF_ERROR;
     if (dep_engine_prepare(&guard->engine, &guard->config) != 0) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "deputy_resource \"%V\" cannot be guarded as it is described",
                            &location->resource.url);
@@ -194,6 +215,12 @@ char *dep_nginx_location_merge(ngx_conf_t *cf, void *parent, void *child)
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "this location is guarded as \"%V\"; what describes a resource stands beside its "
                            "deputy_resource",
+                           &above->resource.url);
+        return NGX_CONF_ERROR;
+    }
+    if (!is_own && above->guard != NULL && above->guard->rules != NULL && location->scope.data != NULL) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "deputy_scope: the rules of \"%V\" say what is needed here; change them instead",
                            &above->resource.url);
         return NGX_CONF_ERROR;
     }

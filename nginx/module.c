@@ -30,6 +30,7 @@ static ngx_command_t commands[] = {
     DIRECTIVE("deputy_client_id", ANYWHERE | NGX_CONF_TAKE1, ngx_conf_set_str_slot, OF_RESOURCE(client_id)),
     DIRECTIVE("deputy_client_secret", ANYWHERE | NGX_CONF_TAKE1, dep_nginx_set_secret, 0),
     DIRECTIVE("deputy_audit_log", ANYWHERE | NGX_CONF_TAKE1, ngx_conf_set_str_slot, OF_RESOURCE(audit)),
+    DIRECTIVE("deputy_rules", ANYWHERE | NGX_CONF_TAKE1, ngx_conf_set_str_slot, OF_RESOURCE(rules)),
     DIRECTIVE("deputy_require_nonce", ANYWHERE | NGX_CONF_FLAG, ngx_conf_set_flag_slot, OF_RESOURCE(needs_nonce)),
     DIRECTIVE("deputy_loopback", ANYWHERE | NGX_CONF_FLAG, ngx_conf_set_flag_slot, OF_RESOURCE(may_loopback)),
     DIRECTIVE("deputy_private", ANYWHERE | NGX_CONF_FLAG, ngx_conf_set_flag_slot, OF_RESOURCE(may_private)),

@@ -8,6 +8,7 @@
 #include <ngx_http.h>
 
 #include "sidecar/engine.h"
+#include "sidecar/rules_file.h"
 #include "sidecar/shape.h"
 
 extern ngx_module_t ngx_http_deputy_module;
@@ -19,7 +20,8 @@ struct dep_nginx_guard {
     struct dep_sidecar_config config;
     ngx_str_t audit; /* the directory that holds one log for each worker */
     char directory[NGX_MAX_PATH];
-    int slot_fd; /* holds the lock on this worker's log; -1: none */
+    struct dep_rules_file *rules; /* NULL: none */
+    int slot_fd;                  /* holds the lock on this worker's log; -1: none */
     struct dep_engine engine;
     struct dep_engine_worker worker;
     bool is_prepared, is_running;
@@ -27,7 +29,7 @@ struct dep_nginx_guard {
 
 /* The directives that describe a resource, before they are one. */
 struct dep_nginx_resource {
-    ngx_str_t url, name, issuer, public_url, scopes_offered, client_id, client_secret, audit;
+    ngx_str_t url, name, issuer, public_url, scopes_offered, client_id, client_secret, audit, rules;
     ngx_flag_t needs_nonce, may_loopback, may_private;
     time_t proof_age, skew, feed_silence, keys_throttle;
 };

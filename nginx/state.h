@@ -18,6 +18,7 @@ struct dep_nginx_state {
     struct dep_nginx_wait *wait;                 /* while WAITING */
     ngx_list_t sent;                             /* the client's headers, as sent */
     const struct dep_nginx_location *allowed_in; /* the location that was decided about */
+    bool has_nonce;                              /* the client gets one */
     bool has_burnt;
     unsigned char burnt[DEP_REPLAY_KEY_BYTES]; /* the proof this request was allowed with */
     struct dep_net_answer answer;              /* of a refusal, in the request's pool */

@@ -85,6 +85,7 @@ void dep_nginx_worker_stop(ngx_cycle_t *cycle)
         guard->is_prepared = false;
         dep_engine_done(&guard->engine);
         dep_engine_worker_done(&guard->worker);
+        dep_rules_file_free(guard->rules);
         dep_nginx_slot_give_back(guard);
     }
     dep_nginx_wake_stop();

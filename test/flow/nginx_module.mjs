@@ -402,6 +402,7 @@ suite.row('O09 a configuration that cannot guard is refused, and says why', asyn
     ['on without a resource', 'http { server { location / { deputy on; } } }', /deputy_resource/],
     ['two resources with one log', text({}, 'location /x { deputy_resource https://b.example; }'), /another resource/],
     ['a description away from its resource', text({}, 'location /x { deputy_require_nonce on; }'), /stands beside/],
+    ['rules that are none', text({ deputy_rules: open }), /deputy_rules/],
     ['a zone that is too small', text({}, '', 'deputy_zone deputy:64k;'), /deputy_zone/],
     ['a zone without a name', text({}, '', 'deputy_zone 32m;'), /deputy_zone/],
   ]) {
@@ -431,6 +432,48 @@ suite.row('a full zone refuses with 503 and forgets nothing', async () => {
   equal((await call(headers)).status, 401, 'what was used is still used');
   equal((await call(bearer(await world.CB.get({ scope: 'read' })))).status, 200, 'twin: a bearer token needs no memory');
 }, { limit_ms: 90000 });
+
+suite.row('rules by method and path; a nonce on each proof, and a newer one with each answer', async () => {
+  await nginx.stop();
+  api.close();
+  const rules = `
+rules:
+  - name: read
+    methods: [GET]
+    path: /api/items
+    scopes: read
+  - name: write
+    methods: [POST]
+    path: /api/items
+    scopes: write
+`;
+  nginx = await Nginx.start({
+    server: (one) => {
+      fs.writeFileSync(path.join(one.folder, 'rules.yaml'), rules);
+      return `
+    deputy_resource ${RS1}; deputy_public_url ${one.origin}; deputy_issuer ${world.issuer}; deputy_client_id ${world.R1.id};
+    deputy_client_secret ${one.secret('r1.secret', world.R1.secret)}; deputy_audit_log ${one.log}; deputy_loopback on;
+    deputy_rules ${path.join(one.folder, 'rules.yaml')}; deputy_require_nonce on;
+    location / { proxy_pass ${behind}; }`;
+    },
+  });
+  api = new Wire({ port: nginx.port });
+  nonce = null;
+  await ready();
+  const token = await world.CB.get({ scope: 'read' });
+  equal((await call(bearer(token))).status, 200, 'GET');
+  const narrow = await call(bearer(token), { method: 'POST', body: 'x' });
+  equal([narrow.status, narrow.json.error], [403, 'insufficient_scope'], 'POST needs more');
+  equal((await call(bearer(await world.CB.get({ scope: 'write' })), { method: 'POST', body: 'x' })).status, 200, 'twin');
+  equal((await call(bearer(token), { where: '/api/other' })).status, 403, 'no rule is a refusal');
+  equal((await call(bearer(token), { where: '/api/%69tems' })).status !== 200, true, 'K19 a path in another spelling');
+  const held = await world.CB.withDpop(key).get({ scope: 'read' });
+  const first = await call(bound(held));
+  equal([first.status, first.json.error, first.count('dpop-nonce')], [401, 'use_dpop_nonce', 1], 'without a nonce');
+  const answer = await callBound(held);
+  equal([answer.status, answer.count('dpop-nonce')], [200, 1], 'with it');
+  check(!seen.at(-1).headers['dpop-nonce'], 'the nonce is for the client alone');
+});
 
 suite.row('O08 the server is away: 503 after the bound, and everything again when it is back', async () => {
   const token = await world.CB.get({ scope: 'read' });
