@@ -36,11 +36,10 @@ struct dep_res dep_follow_keys_init(struct dep_follow_keys *keys, const struct d
 
     dep_arena_init(&arena, memory, sizeof(memory));
     *keys = (struct dep_follow_keys){ .policy = policy, .asked_ms = INT64_MIN / 2, .due_ms = INT64_MIN };
-    DEP_TRY(dep_follow_metadata_url(&arena, policy->issuer, &url));
-    DEP_TRY(keep(keys->urls[METADATA], url));
     atomic_init(&keys->until_ms, INT64_MIN);
     dep_slot_init(&keys->slot);
-    return DEP_OK;
+    DEP_TRY(dep_follow_metadata_url(&arena, policy->issuer, &url));
+    return keep(keys->urls[METADATA], url);
 }
 
 void dep_follow_keys_done(struct dep_follow_keys *keys)

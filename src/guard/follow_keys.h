@@ -34,7 +34,7 @@ struct dep_follow_keys {
     unsigned char digest[DEP_SHA256_LEN];
 };
 
-/* DEP_ERR_URL_SYNTAX or DEP_ERR_BUF_FULL for an issuer that cannot be asked. */
+/* DEP_ERR_URL_SYNTAX or DEP_ERR_BUF_FULL for an issuer that cannot be asked; dep_follow_keys_done() is due in any case. */
 DEP_MUST struct dep_res dep_follow_keys_init(struct dep_follow_keys *keys, const struct dep_follow_policy *policy);
 void dep_follow_keys_done(struct dep_follow_keys *keys);
 

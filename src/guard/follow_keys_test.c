@@ -189,12 +189,14 @@ DEP_TEST(issuers_that_cannot_be_asked)
         const struct dep_follow_policy one = { .issuer = dep_str_c(bad[i]) };
 
         DEP_CHECK(t, !dep_is_ok(dep_follow_keys_init(&keys, &one)));
+        dep_follow_keys_done(&keys);
     }
     memset(text + 19, 'a', sizeof(text) - 20);
 
     const struct dep_follow_policy fat = { .issuer = dep_str_c(text) };
 
     DEP_CHECK(t, !dep_is_ok(dep_follow_keys_init(&keys, &fat)));
+    dep_follow_keys_done(&keys);
 }
 
 int main(void)
