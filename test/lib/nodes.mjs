@@ -26,13 +26,12 @@ export function verdict(answer) {
 }
 
 export class Guard {
-  static async start(world, conninfo, more = []) {
+  static async start(world, conninfo, more = [], where = 'postgresql:env:REPLAY') {
     const guard = new Guard();
     guard.folder = fs.mkdtempSync(path.join(os.tmpdir(), 'deputy-test-'));
     guard.socketPath = path.join(guard.folder, 'guard.sock');
     guard.args = ['guard', 'run', '--resource', RS1, '--issuer', world.issuer, '--client', world.R1.id, '--secret', 'env:GUARD_SECRET',
-      '--listen', `unix:${guard.socketPath}`, '--audit', path.join(guard.folder, 'audit'), '--public-url', ORIGIN, '--replay',
-      'postgresql:env:REPLAY', ...more];
+      '--listen', `unix:${guard.socketPath}`, '--audit', path.join(guard.folder, 'audit'), '--public-url', ORIGIN, '--replay', where, ...more];
     guard.env = { GUARD_SECRET: world.R1.secret, REPLAY: conninfo };
     await guard.up();
     return guard;
