@@ -209,7 +209,8 @@ static void *race_run(void *context)
             .anchor = race->now, .expires = race->now + 60, .now = race->now, .done = probe_done
         };
         key_of(race->first + number, probe->entry.key);
-        probe->is_done = dep_replay_store_insert(race->store, &probe->entry);
+        if (dep_replay_store_insert(race->store, &probe->entry))
+            probe->is_done = true; /* else it is the store's until it is done */
     }
     for (uint64_t i = 0; i < RACES; i++) {
         struct probe *probe = &probes[i];
