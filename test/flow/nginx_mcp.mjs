@@ -4,13 +4,14 @@ import crypto from 'node:crypto';
 import http from 'node:http';
 import { NodeStreamableHTTPServerTransport, mcp, mcpServer } from '../interop/packages.mjs';
 import { decode } from '../lib/forge.mjs';
-import { Nginx } from '../lib/nginx.mjs';
+import { Nginx, needsNginx } from '../lib/nginx.mjs';
 import { Suite, check, equal } from '../lib/tap.mjs';
 import { freePort } from '../lib/wire.mjs';
 import { World } from '../lib/world.mjs';
 
 const STEPS = 3;
 const suite = new Suite('mcp through nginx');
+needsNginx(suite);
 const world = await World.start();
 const { daemon } = world;
 const seen = [];

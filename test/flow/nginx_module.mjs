@@ -3,13 +3,14 @@ import fs from 'node:fs';
 import http from 'node:http';
 import path from 'node:path';
 import { Key, decode, proof } from '../lib/forge.mjs';
-import { Nginx } from '../lib/nginx.mjs';
+import { Nginx, needsNginx } from '../lib/nginx.mjs';
 import { Suite, check, equal } from '../lib/tap.mjs';
 import { Wire } from '../lib/wire.mjs';
 import { RS1, RS2, World } from '../lib/world.mjs';
 
 const IDENTITY = ['subject', 'client', 'actor', 'actor-chain', 'scope', 'audience', 'task', 'token-id', 'decision'];
 const suite = new Suite('nginx module');
+needsNginx(suite);
 const world = await World.start();
 const { daemon } = world;
 const key = Key.generate('ES256');

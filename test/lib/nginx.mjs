@@ -14,6 +14,21 @@ export function nginxFile() {
 
 export const modulePath = () => program('nginx/ngx_http_deputy_module.so');
 
+// Why there can be no nginx with the module here; null when there can.
+function whyNot() {
+  if (!nginxFile()) return 'nginx is not installed';
+  if (!modulePath()) return 'the module is not built: nginx-dev is missing';
+  // TSan must see every thread and lock of a process, and nginx is not built with it.
+  return process.env.DEPUTY_SANITIZER === 'tsan' ? 'nginx is not built with TSan' : null;
+}
+
+// Rows that are skipped where there is no nginx with the module.
+export function needsNginx(suite) {
+  const why = whyNot();
+  const row = suite.row.bind(suite);
+  suite.row = (name, run, more) => row(name, why ? () => skip(why) : run, more);
+}
+
 // The sanitizer libraries the module was linked with: they must come first in the process.
 function sanitizerOf(file) {
   const lines = execFileSync('ldd', [file], { encoding: 'utf8' }).split('\n');
@@ -31,8 +46,6 @@ export class Nginx {
     const nginx = new Nginx();
     nginx.file = nginxFile();
     nginx.module = modulePath();
-    if (!nginx.file) skip('nginx is not installed');
-    if (!nginx.module) skip('the module is not built: nginx-dev is missing');
     nginx.port = port ?? (await freePort());
     nginx.origin = `http://127.0.0.1:${nginx.port}`;
     nginx.parts = { server, http, workers, main };
@@ -78,8 +91,7 @@ http {
   static env(module, folder) {
     const libraries = sanitizerOf(module);
     if (!libraries.length) return {};
-    // nginx itself keeps memory to its end; what the module keeps is told by its own tests.
-    return { LD_PRELOAD: libraries.join(' '), ASAN_OPTIONS: `detect_leaks=0:log_path=${folder}/sanitizer`, UBSAN_OPTIONS: `print_stacktrace=1:log_path=${folder}/sanitizer` };
+    return { LD_PRELOAD: libraries.join(' '), ASAN_OPTIONS: `detect_leaks=1:log_path=${folder}/sanitizer`, UBSAN_OPTIONS: `print_stacktrace=1:log_path=${folder}/sanitizer` };
   }
 
   async up() {
