@@ -332,17 +332,34 @@ row('D26 the root is revoked: everything below is dead, past links that have exp
 
 suite.row('D27 revoked while exchanges are in flight: no child is alive afterwards', async () => {
   const wires = Array.from({ length: 8 }, () => daemon.wire());
-  for (let round = 0; round < 60; round += 1) {
+  const ask = (subject) => wires.map((wire) => CW.over(wire).exchange(subject, { resource: RS1, scope: 'read' }));
+  const ends = { alive: 0, dead: 0, refused: 0 };
+  for (let round = 0; round < 120; round += 1) {
     const subject = await handed();
-    const flying = wires.map((wire) => CW.over(wire).exchange(subject, { resource: RS1, scope: 'read' }));
+    // The twin: the same race without the cut leaves every child alive.
+    if (round % 10 === 0)
+      for (const answer of await Promise.all(ask(await handed()))) {
+        const child = ledger.token(answer, `round ${round}: twin`);
+        equal((await world.R1.introspect(child)).json.active, true, `round ${round}: a child of a live subject`);
+        ends.alive += 1;
+      }
+    const flying = ask(subject);
     const cut = CB.revoke(subject);
-    const late = wires.map((wire) => CW.over(wire).exchange(subject, { resource: RS1, scope: 'read' }));
+    const late = ask(subject);
     equal((await cut).status, 200, 'revoked');
     for (const answer of await Promise.all([...flying, ...late]))
-      if (answer.status === 200) ledger.inactive(await world.R1.introspect(ledger.token(answer, 'a child')), `round ${round}: a child`);
-      else refused(answer, 'invalid_request', `round ${round}`);
+      if (answer.status === 200) {
+        ledger.inactive(await world.R1.introspect(ledger.token(answer, 'a child')), `round ${round}: a child`);
+        ends.dead += 1;
+      } else {
+        refused(answer, 'invalid_request', `round ${round}`);
+        ends.refused += 1;
+      }
   }
   for (const wire of wires) wire.close();
+  // A race that only ever ends one way was none.
+  check(ends.dead > 0 && ends.refused > 0, () => `the race: ${JSON.stringify(ends)}`);
+  equal(ends.alive, 96, 'the twins');
 });
 
 row('D28 a delegate binds the result to its own key, never to none', async () => {

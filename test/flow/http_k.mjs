@@ -80,10 +80,16 @@ async function refused(data, label, statuses = [400, 411, 501, 505, null]) {
   equal(daemon.audit().length, before, `${label}: something was executed`);
 }
 
+// What libmicrohttpd closes before it has a request line to answer: whitespace where none may be.
+const SILENT = [null];
+// Bytes that are still being written when the answer comes: the close can reach the writer before the answer does.
+const RACING = (status) => [status, null];
+
+// A case: label, bytes, and its own statuses where they are not those of the row.
 function row(name, cases, statuses) {
   suite.row(name, async () => {
     await twin('twin before');
-    for (const [label, data] of cases) await refused(data, label, statuses);
+    for (const [label, data, own] of cases) await refused(data, label, own ?? statuses);
     await twin('twin after');
   });
 }
@@ -104,13 +110,13 @@ row('K02 two lengths', [
   ['zero first', post([...base, 'Content-Length: 0', length])],
   ['a list of equals', post([...base, `${length}, ${body.length}`])],
   ['a list', post([...base, `${length},6`])],
-], [400, null]);
+], [400]);
 
 row(
   'K03 odd lengths',
   ['', `+${body.length}`, `-${body.length}`, `0x${body.length.toString(16)}`, '1_0', `0${body.length}`, `${body.length}Z`, '5 5', '18446744073709551621', '-48', '-0', `${body.length}.0`]
-    .map((value) => [`"${value}"`, post([...base, `Content-Length: ${value}`])]),
-  [400, 413, null],
+    .map((value) => [`"${value}"`, post([...base, `Content-Length: ${value}`]), /^\d{20}$/.test(value) ? [413] : undefined]),
+  [400],
 );
 
 row('K04 the colon of Content-Length', [
@@ -121,14 +127,14 @@ row('K04 the colon of Content-Length', [
   ['blank before the name', post([...base, ` ${length}`])],
   ['folded', post([...base, length.replace(': ', ':\r\n ')])],
   ['Transfer-Encoding, blank before it', post([...base, 'Transfer-Encoding : chunked'], chunked)],
-], [400, null]);
+], [400]);
 
 row('K06 names that are not there', [
   ['empty name', post([...base, ': x', length])],
   ['a colon alone', post([...base, ':', length])],
   ['a colon alone, last', post([...base, length, ':'])],
   ['no colon', post([...base, 'nothing', length])],
-], [400, null]);
+], [400]);
 
 row('K07 control characters and line ends', [
   ...[...Array(32).keys(), 127].filter((c) => c !== 9 && c !== 10 && c !== 13)
@@ -136,13 +142,13 @@ row('K07 control characters and line ends', [
   ['CR in a value', good(['X-A: a\rb'])],
   ['LF between headers', good(['X-A: a\nX-B: b'])],
   ['LF everywhere', Buffer.from(good().toString('latin1').replace(/\r\n/g, '\n'), 'latin1')],
-  ['CR everywhere', Buffer.from(good().toString('latin1').replace(/\r\n/g, '\r'), 'latin1')],
+  ['CR everywhere', Buffer.from(good().toString('latin1').replace(/\r\n/g, '\r'), 'latin1'), SILENT],
   ['LF LF at the end', Buffer.from(good().toString('latin1').replace('\r\n\r\n', '\n\n'), 'latin1')],
   ['CR LF LF at the end', Buffer.from(good().toString('latin1').replace('\r\n\r\n', '\r\n\n'), 'latin1')],
   ['NUL at the end of a value', good(['X-A: a\0'])],
   ['NUL in a name', good(['X\0A: a'])],
   ['folded value', good(['X-A: a', ' b'])],
-], [400, null]);
+], [400]);
 
 row('K08 characters in names', [
   ...[...'()<>@,;\\"/[]?={} '].map((c) => [`"${c}"`, good([`X${c}A: a`])]),
@@ -177,26 +183,28 @@ row('K14 a bad chunk, then a request', [['zz', post([...base, 'Transfer-Encoding
 
 row('K16 request lines', [
   ...[
-    'POST  /oauth/token HTTP/1.1', 'POST /oauth/token  HTTP/1.1', 'POST\t/oauth/token\tHTTP/1.1', 'post /oauth/token HTTP/1.1',
-    'G=":<> /oauth/token HTTP/1.1', `${'A'.repeat(10240)} /oauth/token HTTP/1.1`, 'POST /oauth/token', 'POST /oauth/token HTTP/1.32',
-    'POST /oauth/token HTTP/9.9', 'POST /oauth/token HTTP/4294967295.255', 'POST /oauth/token HTTP/\r\r1.1', 'POST /oauth/token http/1.1',
-    'POST /oauth/token HTTP/1.1 ', ' POST /oauth/token HTTP/1.1', 'POST /oauth/token x HTTP/1.1', 'POST /oauth/token HTTP/1.2',
-    'BREW /oauth/token HTTP/1.1', 'TRACE /oauth/token HTTP/1.1',
-  ].map((line) => [line.slice(0, 60), post([...base, length], body, line)]),
-], [400, 405, 414, 431, 501, 505, null]);
+    'POST  /oauth/token HTTP/1.1', 'G=":<> /oauth/token HTTP/1.1', 'POST /oauth/token', 'POST /oauth/token HTTP/1.32',
+    'POST /oauth/token HTTP/4294967295.255', 'POST /oauth/token HTTP/\r\r1.1', 'POST /oauth/token http/1.1', 'POST /oauth/token HTTP/1.1 ',
+  ].map((line) => [line, post([...base, length], body, line)]),
+  ...['POST /oauth/token  HTTP/1.1', 'POST\t/oauth/token\tHTTP/1.1', ' POST /oauth/token HTTP/1.1', 'POST /oauth/token x HTTP/1.1']
+    .map((line) => [line, post([...base, length], body, line), SILENT]),
+  ...['post /oauth/token HTTP/1.1', `${'A'.repeat(10240)} /oauth/token HTTP/1.1`, 'BREW /oauth/token HTTP/1.1', 'TRACE /oauth/token HTTP/1.1']
+    .map((line) => [line.slice(0, 60), post([...base, length], body, line), [501]]),
+  ...['POST /oauth/token HTTP/9.9', 'POST /oauth/token HTTP/1.2'].map((line) => [line, post([...base, length], body, line), [505]]),
+], [400]);
 
 row('K17 targets', [
   ...['*', '!', 'x', '//h/p', 'http://evil/oauth/token', '/oauth/token#f', '/oauth\0/token', '/%00', '/%zz', '/oauth/token?%', '//oauth/token']
     .map((target) => [target, post([...base, length], body, `POST ${target} HTTP/1.1`)]),
-  ['64 kB', post([...base, length], body, `POST /${'a'.repeat(65536)} HTTP/1.1`)],
-], [400, 414, null]);
+  ['64 kB', post([...base, length], body, `POST /${'a'.repeat(65536)} HTTP/1.1`), RACING(414)],
+], [400]);
 
 row('K18 hosts', [
   ['none', post([type, credentials, length])],
   ['two', post([host, ...base, length])],
   ...['a,b', 'a\0b', 'a b', 'u@h', 'h:99999', 'h:', '', 'h/p'].map((value) => [`"${value}"`, post([`Host: ${value}`, type, credentials, length])]),
   ['absolute form and another host', post([...base, length], body, 'POST http://other/oauth/token HTTP/1.1')],
-], [400, null]);
+], [400]);
 
 // Plain requests from here on, over one connection.
 const send = (options) => daemon.wire().request(options);
@@ -215,14 +223,18 @@ suite.row('K19 spellings of /admin on the public listener are not found', async 
   for (const target of ['//admin/v1/agents', '///admin']) equal(answers((await talk(`GET ${target} HTTP/1.1\r\n${host}\r\n\r\n`)).text)[0]?.status, 400, target);
 });
 
+const issued = () => daemon.audit().filter((record) => record.event === 'token.issued' && record.outcome === 'allow').length;
+
 suite.row('K19 spellings of /oauth/token are other paths', async () => {
   for (const target of ['/oauth/token/', '/oauth//token', '/oauth/./token', '/oauth/x/../token', '/%6fauth/token', '/oauth%2ftoken', '/oauth/token;a=b', '/oauth/token.', '/OAuth/token', '/oauth/token%20']) {
-    const before = daemon.audit().filter((record) => record.result === 'allow').length;
+    const before = issued();
     const answer = await token([FORM], body, { path: target });
     oneOf(answer.status, [400, 404], `${target}: ${answer.text.slice(0, 200)}`);
-    equal(daemon.audit().filter((record) => record.result === 'allow').length, before, target);
+    equal(issued(), before, target);
   }
+  const before = issued();
   equal((await token([FORM])).status, 200, 'the path itself');
+  equal(issued(), before + 1, 'and that is what is counted');
 });
 
 suite.row('K19 spellings of an admin path on the admin socket are other paths', async () => {
@@ -318,7 +330,7 @@ suite.row('K28 header floods', async () => {
   ]) {
     const before = daemon.audit().length;
     const { isClosed, text } = await talk(good(more));
-    oneOf(answers(text)[0]?.status ?? null, [431, null], `${label}: ${text.slice(0, 200)}`);
+    oneOf(answers(text)[0]?.status ?? null, more.length === 101 ? [431] : RACING(431), `${label}: ${text.slice(0, 200)}`);
     check(isClosed, `${label}: not closed`);
     equal(daemon.audit().length, before, label);
   }

@@ -1,10 +1,11 @@
 // The main job over loopback: three agents, bound tokens, delegation, the cut, the audit log; then the daemon's own behaviour.
 import fs from 'node:fs';
+import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { Daemon, Process, program } from '../lib/daemon.mjs';
 import { Key, decode } from '../lib/forge.mjs';
-import { Suite, check, equal, oneOf } from '../lib/tap.mjs';
+import { Suite, check, equal, oneOf, skip } from '../lib/tap.mjs';
 import { freePort } from '../lib/wire.mjs';
 import { RS1, World } from '../lib/world.mjs';
 
@@ -326,15 +327,23 @@ suite.row('a second daemon on the same data or port does not start, the first go
   equal((await daemon.admin('GET', '/agents')).status, 200, 'its admin socket too');
 });
 
+function isTaken(port) {
+  return new Promise((resolve) => {
+    const server = net.createServer();
+    server.on('error', () => resolve(true));
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(false)));
+  });
+}
+
 suite.row('--dev: no configuration, data in ./deputy-data, port 8693', async () => {
   const dir = temporary();
-  const child = new Process(program('deputyd'), ['--dev'], { cwd: dir });
-  const first = await Promise.race([child.until(/^deputyd ready.*\n/m).then((match) => match[0]), child.ended]);
-  if (typeof first !== 'string') {
+  // --dev has one port. Where somebody else holds it the row can show nothing, and says so.
+  if (await isTaken(8693)) {
     fs.rmSync(dir, { recursive: true, force: true });
-    check(/8693/.test(child.stderr), `did not start, and not because the port is taken: ${child.stderr}`);
-    return;
+    skip('port 8693 is taken on this machine');
   }
+  const child = new Process(program('deputyd'), ['--dev'], { cwd: dir });
+  const [first] = await child.until(/^deputyd ready.*\n/m);
   check(/http:\/\/127\.0\.0\.1:8693/.test(first), first);
   equal(child.stdout.split('\n').filter(Boolean).length, 1, 'one line');
   check(fs.existsSync(path.join(dir, 'deputy-data', 'deputy.db')), 'the store');
