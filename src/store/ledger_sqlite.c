@@ -35,8 +35,8 @@ static const char *const statement_text[STATEMENTS] = {
     [ROLLBACK] = "ROLLBACK",
     [FIND] = "SELECT id, state, fingerprint, owner, begun, ticket, expires, status, answer FROM entry WHERE scope = ?1",
     [TALLY] = "SELECT entries, bytes FROM tally WHERE caller = ?1",
-    [ADD] = "INSERT INTO entry (scope, caller, fingerprint, owner, ticket, state, begun, expires) "
-            "VALUES (?1, ?2, ?3, ?4, ?5, 1, ?6, ?7)",
+    [ADD] = ("INSERT INTO entry (scope, caller, fingerprint, owner, ticket, state, begun, expires) "
+             "VALUES (?1, ?2, ?3, ?4, ?5, 1, ?6, ?7)"),
     [COMPLETE] = "UPDATE entry SET state = 3, status = ?3, answer = ?4 WHERE scope = ?1 AND ticket = ?2 AND state < 3",
     [REMOVE] = "DELETE FROM entry WHERE scope = ?1 AND ticket = ?2 AND state = 1",
     [LOSE] = "UPDATE entry SET state = 2 WHERE scope = ?1 AND ticket = ?2 AND state = 1",
