@@ -2,8 +2,9 @@
  *
  * Structured: the input is cut into fields. Tokens, assertions and proofs are signed after the fuzzer has written their payloads, so that
  * it gets past the signature and meets the rules behind it. Properties checked on every input:
- *   a refusal carries only effects that reduce; the same arguments give the same decision; an issued token is within its subject, never
- *   outlives it, and names the authenticated agent as presenter; every answer can be written. */
+ *   a refusal carries only effects that reduce; the same arguments give the same decision, and other randomness another id only; an
+ *   issued token is within its subject (scope, reach, chain, binding), never outlives it, and names the authenticated agent as
+ *   presenter; every answer can be written. */
 #include "fuzz/fuzz.h"
 #include "proto/scope.h"
 #include "proto/world_fixture.h"
@@ -14,6 +15,12 @@ static struct dep_private_key *client_key;
 struct input {
     const uint8_t *data;
     size_t size;
+};
+
+/* What the request stands on, to compare with what comes out: an own token, or a JWT of the foreign issuer. */
+struct subject {
+    struct dep_str text; /* absent: none */
+    bool is_foreign;
 };
 
 static uint8_t take_byte(struct input *in)
@@ -146,27 +153,27 @@ static struct dep_str make_foreign(struct input *in, const char *typ, size_t cli
 }
 
 /* The subject of an exchange, or the assertion of a grant. */
-static void put_subject(struct input *in, uint8_t kind, size_t client, struct dep_buf *body)
+static struct subject put_subject(struct input *in, uint8_t kind, size_t client, struct dep_buf *body)
 {
     uint8_t door = take_byte(in) % 4;
+    struct subject subject = { .is_foreign = door >= 2 };
 
     if (door == 3) {
+        subject.text = make_foreign(in, "oauth-id-jag+jwt", client);
         dep_form_put(body, DEP_STR("grant_type"), DEP_STR("urn:ietf:params:oauth:grant-type:jwt-bearer"));
-        dep_form_put(body, DEP_STR("assertion"), make_foreign(in, "oauth-id-jag+jwt", client));
-        return;
+        dep_form_put(body, DEP_STR("assertion"), subject.text);
+        return subject;
     }
+    subject.text = door == 2 ? make_foreign(in, "JWT", client) : make_token(in);
     dep_form_put(body, DEP_STR("grant_type"), DEP_STR(EXCHANGE));
-    if (door == 2) {
-        dep_form_put(body, DEP_STR("subject_token_type"), DEP_STR("urn:ietf:params:oauth:token-type:id_token"));
-        dep_form_put(body, DEP_STR("subject_token"), make_foreign(in, "JWT", client));
-    } else {
-        dep_form_put(body, DEP_STR("subject_token_type"), DEP_STR(ACCESS_TOKEN_TYPE));
-        dep_form_put(body, DEP_STR("subject_token"), make_token(in));
-    }
+    dep_form_put(body, DEP_STR("subject_token_type"),
+                 door == 2 ? DEP_STR("urn:ietf:params:oauth:token-type:id_token") : DEP_STR(ACCESS_TOKEN_TYPE));
+    dep_form_put(body, DEP_STR("subject_token"), subject.text);
     if (kind & 8) {
         dep_form_put(body, DEP_STR("actor_token_type"), DEP_STR(ACCESS_TOKEN_TYPE));
         dep_form_put(body, DEP_STR("actor_token"), make_token(in));
     }
+    return subject;
 }
 
 /* A grant for the foreign server in place of an access token. */
@@ -180,17 +187,19 @@ static void put_requested(struct input *in, struct dep_buf *body)
     dep_form_put(body, DEP_STR("audience"), DEP_STR(WORLD_SERVER));
 }
 
-static void put_form(struct input *in, enum dep_endpoint endpoint, uint8_t kind, size_t client, struct dep_buf *body)
+static struct subject put_form(struct input *in, enum dep_endpoint endpoint, uint8_t kind, size_t client,
+                               struct dep_buf *body)
 {
+    struct subject subject = { .text = DEP_STR_ABSENT };
     static const char *const targets[] = { WORLD_API,    WORLD_API2,   WORLD_WORKER, WORLD_ORCHESTRATOR,
                                            WORLD_ISSUER, WORLD_SERVER, WORLD_THERE };
 
     if (endpoint != DEP_ENDPOINT_TOKEN) {
         dep_form_put(body, DEP_STR("token"), make_token(in));
-        return;
+        return subject;
     }
     if (kind & 4)
-        put_subject(in, kind, client, body);
+        subject = put_subject(in, kind, client, body);
     else
         dep_form_put(body, DEP_STR("grant_type"), DEP_STR("client_credentials"));
     if (kind & 16)
@@ -200,6 +209,53 @@ static void put_form(struct input *in, enum dep_endpoint endpoint, uint8_t kind,
     if (kind & 64)
         dep_form_put(body, DEP_STR("task_id"), take_text(in));
     put_requested(in, body);
+    return subject;
+}
+
+/* A user's token gives nothing longer than itself, speaks of that user, and of nobody else. */
+static void check_within_foreign(const struct dep_token *token, struct dep_str text)
+{
+    static const struct dep_str typs[] = { DEP_STR_INIT("JWT"), DEP_STR_INIT("oauth-id-jag+jwt") };
+    const struct dep_jws_rules rules = { .bytes_max = 65536, .algs = DEP_ALGS_ALL, .typs = typs, .typs_count = 2 };
+    const struct dep_json *claims = NULL;
+    struct dep_jws jws;
+    struct dep_str sub = DEP_STR_ABSENT;
+    int64_t until = 0;
+
+    DEP_FUZZ_CHECK(dep_is_ok(dep_jws_parse(&world->texts, text, &rules, &jws)));
+    DEP_FUZZ_CHECK(dep_is_ok(dep_jwt_claims(&world->texts, &jws, &claims)));
+    DEP_FUZZ_CHECK(dep_is_ok(dep_json_time(DEP_JSON_GET(claims, "exp"), &until)));
+    DEP_FUZZ_CHECK(dep_is_ok(dep_json_str(DEP_JSON_GET(claims, "sub"), &sub)));
+    DEP_FUZZ_CHECK(token->exp <= until && token->lineage_count == 0 && token->actors_count == 1);
+    DEP_FUZZ_CHECK(dep_str_starts(token->sub, DEP_STR("user:corp:")) && dep_str_ends(token->sub, sub));
+}
+
+/* Nobody has more, or longer, than what they brought. */
+static void check_within(const struct dep_decision *decision, const struct subject *subject)
+{
+    const struct dep_token_policy policy = { .issuer = DEP_STR(WORLD_ISSUER), .algs = DEP_ALGS_ALL };
+    const struct dep_token *token = &decision->token;
+    const struct dep_json *claims = NULL;
+    struct dep_token parent;
+    struct dep_jws jws;
+
+    if (dep_str_is_absent(subject->text)) {
+        DEP_FUZZ_CHECK(token->actors_count == 0 && token->lineage_count == 0);
+        return;
+    }
+    if (subject->is_foreign) {
+        check_within_foreign(token, subject->text);
+        return;
+    }
+    DEP_FUZZ_CHECK(decision->is_exchange);
+    DEP_FUZZ_CHECK(dep_is_ok(dep_token_open(&world->texts, subject->text, &policy, &jws)));
+    DEP_FUZZ_CHECK(dep_is_ok(dep_jwt_claims(&world->texts, &jws, &claims)));
+    DEP_FUZZ_CHECK(dep_is_ok(dep_token_read(claims, &parent)));
+    /* What another server is asked for is in its words: only time and people can be compared. */
+    if (decision->issued != DEP_ISSUED_ACCESS_TOKEN)
+        DEP_FUZZ_CHECK(token->exp <= parent.exp && dep_str_eq(token->sub, parent.sub));
+    else
+        DEP_FUZZ_CHECK(world_is_within(world, token, &parent));
 }
 
 static void check_issued(const struct dep_decision *decision, const struct dep_agent *agent)
@@ -219,10 +275,10 @@ static void check_issued(const struct dep_decision *decision, const struct dep_a
 }
 
 /* Runs the shell's loop once; true when a decision came out. */
-static bool decide(const struct dep_request *request, struct dep_decision *ret_decision)
+static bool decide(const struct dep_request *request, const unsigned char random[DEP_RANDOM_LEN],
+                   struct dep_decision *ret_decision)
 {
     struct dep_facts facts = { .revocations = world->revocations };
-    const unsigned char random[DEP_RANDOM_LEN] = { 42 };
 
     dep_arena_reset(&world->arena);
     for (unsigned round = 0; round < DEP_ROUNDS_MAX; round++) {
@@ -239,29 +295,56 @@ static bool decide(const struct dep_request *request, struct dep_decision *ret_d
     return false;
 }
 
-static void check_decision(const struct dep_request *request, const struct dep_agent *agent)
+/* The same arguments decide the same; other randomness makes another id and another jti, and changes nothing else. */
+static void check_again(const struct dep_request *request, const struct dep_decision *decision,
+                        unsigned char random[DEP_RANDOM_LEN])
 {
-    struct dep_decision decision, again;
+    static char jti[DEP_JTI_MAX], id[64];
+    const struct dep_token *token = &decision->token;
+    bool is_token = decision->answer == DEP_ANSWER_TOKEN;
+    const struct dep_decision was = *decision;
+    struct dep_decision again;
+
+    DEP_FUZZ_CHECK(was.id.len <= sizeof(id) && (!is_token || token->jti.len <= sizeof(jti)));
+    memcpy(id, was.id.ptr, was.id.len);
+    if (is_token)
+        memcpy(jti, token->jti.ptr, token->jti.len);
+    for (unsigned round = 0; round < 2; round++) {
+        /* The first decision's texts lie in the arena that this one takes over. */
+        DEP_FUZZ_CHECK(decide(request, random, &again));
+        DEP_FUZZ_CHECK(again.answer == was.answer && again.reason == was.reason && again.checks_run == was.checks_run &&
+                       again.effects_count == was.effects_count);
+        DEP_FUZZ_CHECK(dep_str_eq(again.id, dep_str(id, was.id.len)) == (round == 0));
+        if (is_token)
+            DEP_FUZZ_CHECK(again.token.exp == was.token.exp && again.token.scope.len == was.token.scope.len &&
+                           again.token.aud_count == was.token.aud_count &&
+                           dep_str_eq(again.token.jti, dep_str(jti, was.token.jti.len)) == (round == 0));
+        for (size_t i = 0; i < DEP_RANDOM_LEN; i++)
+            random[i] ^= 0xA5;
+    }
+}
+
+static void check_decision(const struct dep_request *request, const struct dep_agent *agent,
+                           const struct subject *subject, unsigned char random[DEP_RANDOM_LEN])
+{
+    struct dep_decision decision;
     struct dep_wire_answer answer;
     struct dep_buf line;
 
-    if (!decide(request, &decision))
+    if (!decide(request, random, &decision))
         return;
     if (decision.answer == DEP_ANSWER_REFUSAL)
         for (size_t i = 0; i < decision.effects_count; i++)
             DEP_FUZZ_CHECK(!dep_effect_gives(decision.effects[i].kind));
-    if (decision.answer == DEP_ANSWER_TOKEN)
+    if (decision.answer == DEP_ANSWER_TOKEN) {
         check_issued(&decision, agent);
+        check_within(&decision, subject);
+    }
     DEP_FUZZ_CHECK(dep_is_ok(dep_wire_write(&world->arena, &decision, DEP_STR("a.b.c"), &answer)));
     dep_buf_init_arena(&line, &world->arena, 65536);
     dep_audit_record_write(&line, &decision.record);
     DEP_FUZZ_CHECK(!line.has_failed && !dep_str_has(dep_buf_str(&line), '\n'));
-
-    enum dep_err reason = decision.reason;
-    uint64_t checks = decision.checks_run;
-
-    DEP_FUZZ_CHECK(decide(request, &again));
-    DEP_FUZZ_CHECK(again.reason == reason && again.checks_run == checks);
+    check_again(request, &decision, random);
 }
 
 void dep_fuzz_one(const uint8_t *data, size_t size)
@@ -269,6 +352,8 @@ void dep_fuzz_one(const uint8_t *data, size_t size)
     static char memory[131072];
     struct input in = { data, size };
     struct dep_header headers[3];
+    unsigned char random[DEP_RANDOM_LEN];
+    struct subject subject;
     struct dep_str proof;
     struct dep_buf body;
     size_t mark, client;
@@ -284,7 +369,7 @@ void dep_fuzz_one(const uint8_t *data, size_t size)
 
     client = has_assertion ? WORLD_AGENTS - 1 : take_byte(&in) % (WORLD_AGENTS - 1);
     dep_buf_init(&body, memory, sizeof(memory));
-    put_form(&in, endpoint, kind, client, &body);
+    subject = put_form(&in, endpoint, kind, client, &body);
     if (has_assertion)
         put_assertion(&in, &body);
     proof = make_proof(&in);
@@ -293,6 +378,8 @@ void dep_fuzz_one(const uint8_t *data, size_t size)
         dep_buf_put_char(&body, '&');
         dep_buf_put(&body, dep_fuzz_text(in.data, in.size));
     }
+    for (size_t i = 0; i < sizeof(random); i++)
+        random[i] = (unsigned char)(size * 131 + kind * 7 + i * 31 + (size > 0 ? data[i % size] : 0));
     headers[0] = (struct dep_header){ DEP_STR("Content-Type"), DEP_STR("application/x-www-form-urlencoded") };
     headers[1] = dep_str_is_absent(proof) ? headers[0] : (struct dep_header){ DEP_STR("DPoP"), proof };
     headers[2] =
@@ -308,7 +395,7 @@ void dep_fuzz_one(const uint8_t *data, size_t size)
         .headers_count = (dep_str_is_absent(proof) ? 2u : 3u) - (has_assertion ? 1u : 0u),
     };
 
-    check_decision(&request, &world->agents[client]);
+    check_decision(&request, &world->agents[client], &subject, random);
     dep_arena_reset(&world->arena);
     memset((char *)world->texts_memory + mark, 0, world->texts.used - mark);
     world->texts.used = mark;

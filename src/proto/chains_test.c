@@ -8,8 +8,6 @@ static struct world w;
 #define NO_PROOF DEP_STR_ABSENT
 #define CHAINS 100000u
 #define LINKS_MAX 8u
-#define RESOURCES 2u
-#define WORDS 3u
 #define ID_TOKEN_TYPE "urn:ietf:params:oauth:token-type:id_token"
 
 static uint64_t state = 20261124;
@@ -32,25 +30,7 @@ struct chain {
     size_t count;
 };
 
-/* ---- what a token can lead to, told from its claims alone: a bit for each resource and scope ---- */
-
-static unsigned reach_of(const struct dep_token *token)
-{
-    unsigned reach = 0;
-
-    for (unsigned r = 0; r < RESOURCES; r++) {
-        struct dep_str resource = w.resources[r].id;
-        bool is_there = dep_token_has_aud(token, resource);
-
-        for (size_t i = 0; i < token->aud_count; i++)
-            if (dep_str_starts(token->aud[i], DEP_STR("agent:")))
-                is_there |= dep_token_may_lead_to(token, resource);
-        for (unsigned s = 0; is_there && s < WORDS; s++)
-            if (dep_scope_has(token->scope, world_words[s]))
-                reach |= 1u << (r * WORDS + s);
-    }
-    return reach;
-}
+/* ---- what holds for every link ---- */
 
 /* A token for a resource carries what everybody in its chain may have there now, and nothing else. */
 static bool is_within_ceilings(const struct dep_token *token)
@@ -60,12 +40,12 @@ static bool is_within_ceilings(const struct dep_token *token)
 
         for (size_t i = 0; i < token->actors_count; i++)
             is_in_chain |= dep_str_eq(w.agents[a].id, token->actors[i]);
-        for (unsigned r = 0; is_in_chain && r < RESOURCES; r++) {
+        for (unsigned r = 0; is_in_chain && r < WORLD_RESOURCES; r++) {
             const struct dep_right *right = dep_agent_right(&w.agents[a], w.resources[r].id);
 
             if (!dep_token_has_aud(token, w.resources[r].id))
                 continue;
-            for (unsigned s = 0; s < WORDS; s++)
+            for (unsigned s = 0; s < WORLD_WORDS; s++)
                 if (dep_scope_has(token->scope, world_words[s]) &&
                     (right == NULL || !dep_right_has(right, world_words[s])))
                     return false;
@@ -85,21 +65,6 @@ static bool are_edges_open(const struct dep_token *token)
                 return false;
     }
     return true;
-}
-
-/* What a child may not be, whatever was asked. */
-static bool is_within(const struct dep_token *child, const struct dep_token *parent)
-{
-    bool keeps_actors = child->actors_count >= parent->actors_count && child->actors_count <= parent->actors_count + 1;
-    size_t shift = child->actors_count - parent->actors_count;
-
-    for (size_t i = 0; keeps_actors && i < parent->actors_count; i++)
-        keeps_actors = dep_str_eq(child->actors[i + shift], parent->actors[i]);
-    return keeps_actors && dep_scope_within(child->scope, parent->scope) && child->exp <= parent->exp &&
-           (reach_of(child) & ~reach_of(parent)) == 0 && dep_str_eq(child->sub, parent->sub) &&
-           dep_str_eq(child->org_id, parent->org_id) && child->lineage_count == parent->lineage_count + 1 &&
-           dep_str_eq(child->lineage[0], parent->jti) &&
-           (dep_str_is_absent(parent->jkt) || !dep_str_is_absent(child->jkt));
 }
 
 /* ---- generated policies and requests ---- */
@@ -254,7 +219,7 @@ static bool extend(struct chain *chain, size_t who)
     if (o.decision.answer != DEP_ANSWER_TOKEN)
         return gives_nothing(&o);
     keep_claims(child, &o);
-    if (!is_within(&child->claims, &parent->claims) || !is_within_ceilings(&child->claims) ||
+    if (!world_is_within(&w, &child->claims, &parent->claims) || !is_within_ceilings(&child->claims) ||
         !are_edges_open(&child->claims) || !dep_str_eq(dep_token_presenter(&child->claims), w.agents[who].id))
         return false;
     if (pick(8) == 0 && !is_same_again(who, parent->token, more, &o))

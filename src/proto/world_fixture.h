@@ -10,6 +10,7 @@
 #include "base/b64.h"
 #include "http/form.h"
 #include "proto/decide.h"
+#include "proto/scope.h"
 #include "proto/wire.h"
 #include "test/unit.h"
 
@@ -71,6 +72,8 @@ struct outcome {
     unsigned rounds;
 };
 
+#define WORLD_RESOURCES 2u
+#define WORLD_WORDS 3u
 static struct dep_str world_words[] = { DEP_STR_INIT("read"), DEP_STR_INIT("write"), DEP_STR_INIT("delete") };
 
 static inline struct dep_str world_keep(struct world *w, struct dep_str text)
@@ -467,6 +470,40 @@ static inline struct outcome world_exchange(struct world *w, size_t client, stru
                    "grant_type=" EXCHANGE "&subject_token_type=" ACCESS_TOKEN_TYPE "&subject_token=%.*s%s",
                    DEP_STR_ARG(subject), more);
     return world_post(w, DEP_ENDPOINT_TOKEN, client, body, proof);
+}
+
+/* What a token can lead to, told from its claims alone: a bit for each resource and scope. */
+static inline unsigned world_reach(const struct world *w, const struct dep_token *token)
+{
+    unsigned reach = 0;
+
+    for (unsigned r = 0; r < WORLD_RESOURCES; r++) {
+        struct dep_str resource = w->resources[r].id;
+        bool is_there = dep_token_has_aud(token, resource);
+
+        for (size_t i = 0; i < token->aud_count; i++)
+            if (dep_str_starts(token->aud[i], DEP_STR("agent:")))
+                is_there |= dep_token_may_lead_to(token, resource);
+        for (unsigned s = 0; is_there && s < WORLD_WORDS; s++)
+            if (dep_scope_has(token->scope, world_words[s]))
+                reach |= 1u << (r * WORLD_WORDS + s);
+    }
+    return reach;
+}
+
+/* What a child may not be, whatever was asked. */
+static inline bool world_is_within(const struct world *w, const struct dep_token *child, const struct dep_token *parent)
+{
+    bool keeps_actors = child->actors_count >= parent->actors_count && child->actors_count <= parent->actors_count + 1;
+    size_t shift = child->actors_count - parent->actors_count;
+
+    for (size_t i = 0; keeps_actors && i < parent->actors_count; i++)
+        keeps_actors = dep_str_eq(child->actors[i + shift], parent->actors[i]);
+    return keeps_actors && dep_scope_within(child->scope, parent->scope) && child->exp <= parent->exp &&
+           (world_reach(w, child) & ~world_reach(w, parent)) == 0 && dep_str_eq(child->sub, parent->sub) &&
+           dep_str_eq(child->org_id, parent->org_id) && child->lineage_count == parent->lineage_count + 1 &&
+           dep_str_eq(child->lineage[0], parent->jti) &&
+           (dep_str_is_absent(parent->jkt) || !dep_str_is_absent(child->jkt));
 }
 
 static inline void world_check_issued(struct dep_test *t, struct outcome o, int line)
