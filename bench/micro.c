@@ -6,11 +6,13 @@
 #include <time.h>
 
 #include "base/b64.h"
+#include "guard/rules.h"
 #include "proto/decide.h"
 
 #define ROUNDS 7u
 #define ROUND_NS 60000000
 #define ARENA_BYTES (512u * 1024u)
+#define RULES 32u
 
 #define CLIENT_ID "01JD0000000000000000000001"
 #define AGENT_ID "agent:01JD0000000000000000000002"
@@ -41,6 +43,8 @@ struct world {
     struct dep_str text; /* what is signed and verified */
     unsigned char signature[DEP_SIGNATURE_MAX];
     size_t signature_len;
+    struct dep_guard_rule rows[RULES];
+    struct dep_guard_rules rules;
 };
 
 static int64_t now_ns(void)
@@ -296,6 +300,52 @@ static void set_policy(struct world *world)
                                          .dpop = { .age_max_s = 60, .skew_s = 10, .nonce = &world->nonce } };
 }
 
+/* As a real API has them: one prefix, many collections. */
+static void make_rules(struct world *world)
+{
+    static const struct dep_str methods[] = { DEP_STR_INIT("GET"), DEP_STR_INIT("POST") };
+    struct dep_guard_rules_fault fault;
+
+    for (unsigned i = 0; i < RULES; i++) {
+        struct dep_buf name, path;
+
+        dep_buf_init_arena(&name, &world->keeps, 32);
+        dep_buf_put_c(&name, "collection");
+        dep_buf_put_int(&name, 10 + i);
+        dep_buf_init_arena(&path, &world->keeps, 64);
+        dep_buf_put_c(&path, "/api/v1/");
+        dep_buf_put(&path, dep_buf_str(&name));
+        dep_buf_put_c(&path, "/*");
+        world->rows[i] = (struct dep_guard_rule){ .name = dep_buf_str(&name),
+                                                  .methods = { &methods[i % 2], 1 },
+                                                  .path = dep_buf_str(&path),
+                                                  .scopes = DEP_STR("bench:read"),
+                                                  .depth_max = -1,
+                                                  .max_age_s = -1 };
+    }
+    world->rules = (struct dep_guard_rules){ .rows = world->rows, .count = RULES };
+    must(dep_guard_rules_make(&world->keeps, &world->rules, DEP_STR_ABSENT, &fault));
+}
+
+static void find_rule(struct world *world, const char *method, const char *path, unsigned want)
+{
+    const struct dep_guard_rule *rule = NULL;
+
+    must(dep_guard_rules_find(&world->rules, dep_str_c(method), dep_str_c(path), NULL, &rule));
+    if (rule != &world->rows[want] || !dep_guard_rule_has_scopes(rule, DEP_STR("bench:write bench:read")))
+        exit(1);
+}
+
+static void step_first_rule(struct world *world)
+{
+    find_rule(world, "GET", "/api/v1/collection10/7", 0);
+}
+
+static void step_last_rule(struct world *world)
+{
+    find_rule(world, "POST", "/api/v1/collection41/7", RULES - 1);
+}
+
 static void init(struct world *world)
 {
     struct dep_str x, y;
@@ -346,5 +396,8 @@ int main(void)
 
     set_request(&world, body);
     time_it("decide_exchange", step_decide, &world);
+    make_rules(&world);
+    time_it("guard_rule_first_of_32", step_first_rule, &world);
+    time_it("guard_rule_last_of_32", step_last_rule, &world);
     return 0;
 }

@@ -1,6 +1,8 @@
 /* Looking up the rule that decides a request. */
 #include "guard/rules.h"
 
+#include <string.h>
+
 #include "proto/scope.h"
 
 /* Bit 0 is for methods that are not in the list: only "*" covers them. */
@@ -15,7 +17,7 @@ static const struct dep_str methods[] = {
 unsigned dep_guard_method_bit(struct dep_str method)
 {
     for (unsigned i = 1; i < sizeof(methods) / sizeof(methods[0]); i++)
-        if (dep_str_eq(method, methods[i]))
+        if (method.len == methods[i].len && memcmp(method.ptr, methods[i].ptr, method.len) == 0)
             return 1u << i;
     return 0;
 }
@@ -33,9 +35,16 @@ static inline char fold(char c)
     return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
 }
 
-char dep_guard_fold(char c)
+/* Sets the bit that tells small letters from capitals, in every byte: what else that changes, it changes on both sides. */
+uint64_t dep_guard_probe_word(struct dep_str path, size_t end)
 {
-    return fold(c);
+    uint64_t word = 0;
+
+    if (end >= sizeof(word))
+        memcpy(&word, path.ptr + end - sizeof(word), sizeof(word));
+    else
+        memcpy(&word, path.ptr, path.len < sizeof(word) ? path.len : sizeof(word));
+    return word | UINT64_C(0x2020202020202020);
 }
 
 /* --- paths --- */
@@ -154,13 +163,14 @@ struct dep_res dep_guard_rules_find(const struct dep_guard_rules *rules, struct 
             return DEP_FAIL(GUARD_PATH);
     bit = bit == 0 ? 1u : bit;
     for (size_t i = 0; i < rules->count; i++) {
-        const struct dep_guard_rule *rule = &rules->rows[i];
+        const struct dep_guard_probe *probe = &rules->probes[i];
+        const struct dep_guard_rule *rule;
         enum dep_guard_fit fit;
 
-        /* One letter tells most rules apart. */
-        if ((rule->method_bits & bit) == 0 ||
-            (rule->probe != SIZE_MAX && (rule->probe >= path.len || rule->probe_letter != fold(path.ptr[rule->probe]))))
+        if ((probe->method_bits & bit) == 0 || path.len < probe->end ||
+            ((dep_guard_probe_word(path, probe->end) ^ probe->word) & probe->mask) != 0)
             continue;
+        rule = &rules->rows[i];
         fit = dep_guard_path_fits(rule->path, path);
         if (fit == DEP_GUARD_FITS_NOT)
             continue;

@@ -49,11 +49,16 @@ struct dep_guard_rule {
     bool details_need_location;
     /* made by dep_guard_rules_make() */
     unsigned method_bits;
-    size_t probe; /* place of the last letter before any wildcard of the path; SIZE_MAX: none */
-    char probe_letter;
     struct dep_guard_need *needs;
     size_t needs_count;
     struct dep_str challenge; /* every scope the operation needs, at once; absent: none */
+};
+
+/* What tells most rules apart at one glance: the last eight bytes before any wildcard of the path, in small letters. */
+struct dep_guard_probe {
+    uint64_t word, mask;
+    unsigned end; /* of the bytes */
+    unsigned method_bits;
 };
 
 /* "admin" implies "read": who has the one has the other. */
@@ -66,9 +71,10 @@ struct dep_guard_rules {
     size_t count;
     const struct dep_guard_implication *implications;
     size_t implications_count;
-    struct dep_guard_list origins; /* of web pages that may send requests; none: Origin is not looked at */
-    bool mcp_headers_count;        /* the server behind refuses a message that its Mcp-* headers do not fit */
-    bool has_mcp;                  /* made: a rule is about MCP */
+    struct dep_guard_list origins;        /* of web pages that may send requests; none: Origin is not looked at */
+    bool mcp_headers_count;               /* the server behind refuses a message that its Mcp-* headers do not fit */
+    bool has_mcp;                         /* made: a rule is about MCP */
+    const struct dep_guard_probe *probes; /* made: one for each row */
 };
 
 struct dep_guard_rules_fault {
@@ -94,7 +100,8 @@ bool dep_guard_rule_has_scopes(const struct dep_guard_rule *rule, struct dep_str
 unsigned dep_guard_method_bit(struct dep_str method); /* 0: no method this guard knows */
 enum dep_guard_fit { DEP_GUARD_FITS_NOT, DEP_GUARD_FITS_BUT_CASE, DEP_GUARD_FITS };
 enum dep_guard_fit dep_guard_path_fits(struct dep_str pattern, struct dep_str path);
-char dep_guard_fold(char c);
+/* The bytes of `path` before `end` as a probe sees them; `path` is that long. */
+uint64_t dep_guard_probe_word(struct dep_str path, size_t end);
 bool dep_guard_path_is_plain(struct dep_str path);
 bool dep_guard_list_has(struct dep_guard_list texts, struct dep_str text);
 

@@ -1,6 +1,7 @@
 /* From what a configuration says to rules that can be looked up: every row checked, scopes with what implies them. */
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "guard/rules.h"
 #include "proto/scope.h"
@@ -90,8 +91,7 @@ static bool is_pattern(struct dep_str path)
 
 static struct dep_res make_path(struct making *making, size_t at)
 {
-    struct dep_guard_rule *rule = &making->rules->rows[at];
-    size_t prefix;
+    const struct dep_guard_rule *rule = &making->rules->rows[at];
 
     if (!is_pattern(rule->path))
         return wrong(making, at,
@@ -99,12 +99,19 @@ static struct dep_res make_path(struct making *making, size_t at)
                      "stands for any one, '**' at the end for everything below");
     if (rule->path.len > 1 && dep_str_ends(rule->path, DEP_STR("/")))
         return wrong(making, at, "path: leave out the slash at the end; the rule is about both forms");
-    prefix = dep_str_find(rule->path, '*');
-    if (prefix < rule->path.len) /* what is below /files is ruled as /files itself */
-        prefix--;
-    rule->probe = prefix > 0 ? prefix - 1 : SIZE_MAX;
-    rule->probe_letter = prefix > 0 ? dep_guard_fold(rule->path.ptr[prefix - 1]) : '\0';
     return DEP_OK;
+}
+
+static void make_probe(const struct dep_guard_rule *rule, struct dep_guard_probe *probe)
+{
+    size_t end = dep_str_find(rule->path, '*');
+
+    if (end < rule->path.len) /* what is below /files is ruled as /files itself */
+        end--;
+    *probe = (struct dep_guard_probe){ .end = (unsigned)end, .method_bits = rule->method_bits };
+    /* The first bytes in memory are the ones of the path, on every machine. */
+    memset(&probe->mask, 0xFF, end < sizeof(probe->mask) ? end : sizeof(probe->mask));
+    probe->word = dep_guard_probe_word(dep_str_sub(rule->path, 0, end), end);
 }
 
 /* A '*' at the end of a name is a wildcard; anywhere else nobody would know. */
@@ -307,6 +314,7 @@ struct dep_res dep_guard_rules_make(struct dep_arena *arena, struct dep_guard_ru
                                     struct dep_guard_rules_fault *ret_fault)
 {
     struct making making = { arena, rules, base, ret_fault };
+    struct dep_guard_probe *probes;
 
     *ret_fault = (struct dep_guard_rules_fault){ .rule = rules->count };
     rules->has_mcp = false;
@@ -315,6 +323,10 @@ struct dep_res dep_guard_rules_make(struct dep_arena *arena, struct dep_guard_ru
                      DEP_GUARD_RULES_MAX);
     if (rules->implications_count > DEP_GUARD_RULES_MAX)
         return wrong(&making, rules->count, "hierarchy: too many lines");
+    probes = DEP_NEW_ARRAY(arena, rules->count, struct dep_guard_probe);
+    if (probes == NULL)
+        return DEP_FAIL(ARENA_FULL);
+    rules->probes = probes;
     DEP_TRY(check_implications(&making));
     DEP_TRY(check_origins(&making));
     for (size_t i = 0; i < rules->count; i++) {
@@ -325,6 +337,7 @@ struct dep_res dep_guard_rules_make(struct dep_arena *arena, struct dep_guard_ru
         DEP_TRY(make_mcp(&making, i));
         DEP_TRY(make_scopes(&making, i));
         DEP_TRY(make_reachable(&making, i));
+        make_probe(&rules->rows[i], &probes[i]);
     }
     return DEP_OK;
 }
