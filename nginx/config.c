@@ -6,6 +6,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "once.h"
+
 #define SECRET_MAX 4096u
 
 void *dep_nginx_main_create(ngx_conf_t *cf)
@@ -29,6 +31,8 @@ void *dep_nginx_location_create(ngx_conf_t *cf)
     if (location == NULL)
         return NULL;
     location->is_on = NGX_CONF_UNSET;
+    location->once_mode = NGX_CONF_UNSET_UINT;
+    location->once_lenient = NGX_CONF_UNSET;
     location->needs_dpop = NGX_CONF_UNSET;
     location->resource.needs_nonce = NGX_CONF_UNSET;
     location->resource.may_loopback = NGX_CONF_UNSET;
@@ -239,6 +243,8 @@ char *dep_nginx_location_merge(ngx_conf_t *cf, void *parent, void *child)
         return NGX_CONF_ERROR;
     }
     ngx_conf_merge_value(location->is_on, above->is_on, location->guard == NULL ? NGX_CONF_UNSET : 1);
+    if (dep_nginx_once_merge(cf, location, above) != NGX_CONF_OK)
+        return NGX_CONF_ERROR;
     if (location->guard != NULL) {
         location->next = all->locations;
         all->locations = location;

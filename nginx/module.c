@@ -4,6 +4,7 @@
 #include "access.h"
 #include "config.h"
 #include "metadata.h"
+#include "once.h"
 #include "variables.h"
 #include "worker.h"
 #include "zone.h"
@@ -38,6 +39,9 @@ static ngx_command_t commands[] = {
     DIRECTIVE("deputy_skew", ANYWHERE | NGX_CONF_TAKE1, ngx_conf_set_sec_slot, OF_RESOURCE(skew)),
     DIRECTIVE("deputy_feed_silence", ANYWHERE | NGX_CONF_TAKE1, ngx_conf_set_sec_slot, OF_RESOURCE(feed_silence)),
     DIRECTIVE("deputy_keys_throttle", ANYWHERE | NGX_CONF_TAKE1, ngx_conf_set_sec_slot, OF_RESOURCE(keys_throttle)),
+    DIRECTIVE("deputy_idempotency", ANYWHERE | NGX_CONF_TAKE12, dep_nginx_set_once, 0),
+    DIRECTIVE("deputy_idempotency_ledger", ANYWHERE | NGX_CONF_TAKE1, ngx_conf_set_str_slot,
+              offsetof(struct dep_nginx_location, once_path)),
     { ngx_string("deputy_zone"), NGX_HTTP_MAIN_CONF | NGX_CONF_TAKE1, dep_nginx_set_zone, NGX_HTTP_MAIN_CONF_OFFSET, 0,
       NULL },
     ngx_null_command,
@@ -59,6 +63,10 @@ static ngx_int_t add_handler(ngx_conf_t *cf, ngx_http_phases phase, ngx_http_han
 static ngx_int_t add_handlers(ngx_conf_t *cf)
 {
     if (add_handler(cf, NGX_HTTP_SERVER_REWRITE_PHASE, dep_nginx_metadata) != NGX_OK)
+        return NGX_ERROR;
+    dep_nginx_once_filters();
+    /* Handlers of a phase run last one first: what is not allowed is no key looked up for. */
+    if (add_handler(cf, NGX_HTTP_PRECONTENT_PHASE, dep_nginx_once) != NGX_OK)
         return NGX_ERROR;
     if (add_handler(cf, NGX_HTTP_PRECONTENT_PHASE, dep_nginx_access) != NGX_OK)
         return NGX_ERROR;
@@ -88,4 +96,6 @@ static char name[] = "ngx_http_deputy_module";
 
 ngx_module_t *ngx_modules[] = { &ngx_http_deputy_module, NULL };
 char *ngx_module_names[] = { name, NULL };
-char *ngx_module_order[] = { NULL };
+/* In front of the copy filter in the list, which is behind it in the run: bodies come as buffers in memory. */
+static char copy_filter[] = "ngx_http_copy_filter_module";
+char *ngx_module_order[] = { name, copy_filter, NULL };

@@ -39,8 +39,12 @@ struct dep_nginx_location {
     ngx_flag_t is_on, needs_dpop;
     ngx_str_t scope;
     struct dep_nginx_resource resource;
-    struct dep_nginx_guard *guard;   /* NULL: nothing is guarded here */
-    struct dep_guard_policy policy;  /* in a worker: the guard's, with what this location adds */
+    struct dep_nginx_guard *guard;  /* NULL: nothing is guarded here */
+    struct dep_guard_policy policy; /* in a worker: the guard's, with what this location adds */
+    ngx_uint_t once_mode;           /* deputy_idempotency: enum dep_nginx_once_mode */
+    ngx_flag_t once_lenient;
+    ngx_str_t once_path;
+    struct dep_nginx_ledger *once_ledger;
     struct dep_nginx_location *next; /* of the configuration */
 };
 
@@ -52,6 +56,7 @@ struct dep_nginx_server {
 /* Of the whole configuration. */
 struct dep_nginx_main {
     struct dep_nginx_guard *guards;
+    struct dep_nginx_ledger *ledgers;
     struct dep_nginx_location *locations; /* those with a guard */
     ngx_str_t zone_name;
     size_t zone_size; /* 0: not said */

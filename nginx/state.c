@@ -2,12 +2,16 @@
  * internal redirect, and what was decided must outlive that. */
 #include "state.h"
 
+#include "once.h"
+
 static void forget(void *data)
 {
     struct dep_nginx_state *state = data;
 
     if (state->wait != NULL)
         dep_nginx_wait_orphan(state->wait);
+    if (state->once != NULL)
+        dep_nginx_once_forget(state->once);
 }
 
 struct dep_nginx_state *dep_nginx_state(ngx_http_request_t *request, bool makes)

@@ -23,6 +23,7 @@ struct dep_nginx_state {
     unsigned char burnt[DEP_REPLAY_KEY_BYTES]; /* the proof this request was allowed with */
     struct dep_net_answer answer;              /* of a refusal, in the request's pool */
     ngx_str_t id;                              /* of the newest decision; empty: none */
+    struct dep_nginx_once *once;               /* of a write with a key; NULL: it has none, or was not looked at */
     ngx_str_t identity[DEP_GUARD_IDENTITY];    /* of an allow */
 };
 

@@ -4,6 +4,7 @@
 #include <signal.h>
 
 #include "access.h"
+#include "ledger.h"
 #include "sidecar/clock.h"
 #include "slot.h"
 #include "wake.h"
@@ -67,6 +68,7 @@ ngx_int_t dep_nginx_worker_start(ngx_cycle_t *cycle)
     for (struct dep_nginx_guard *guard = all->guards; guard != NULL; guard = guard->next)
         guard->is_running = start_guard(cycle, all, guard);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
+    dep_nginx_ledgers_start(cycle, all->ledgers);
     for (struct dep_nginx_location *location = all->locations; location != NULL; location = location->next)
         make_policy(location);
     return NGX_OK;
@@ -88,5 +90,6 @@ void dep_nginx_worker_stop(ngx_cycle_t *cycle)
         dep_rules_file_free(guard->rules);
         dep_nginx_slot_give_back(guard);
     }
+    dep_nginx_ledgers_stop(all->ledgers);
     dep_nginx_wake_stop();
 }
