@@ -8,7 +8,10 @@ import { Suite, check, equal } from '../lib/tap.mjs';
 import { Wire } from '../lib/wire.mjs';
 
 const suite = new Suite('attack N');
-const shop = await Shop.start();
+const shop = await Shop.start({
+  more: () => `
+    location /gone { deputy on; deputy_idempotency on; deputy_idempotency_ledger /nowhere/at/all/ledger.db; proxy_pass http://127.0.0.1:9; }`,
+});
 suite.end(() => shop.stop());
 const uuid = () => crypto.randomUUID();
 const times = (id) => shop.payments.booked().get(id) ?? 0;
@@ -218,6 +221,28 @@ suite.row('a stream goes through as it comes, with a key and without', async () 
     if (key) equal(problem(await settled(() => shop.post({ key, body }))), [409, 'idempotency-answer-not-kept'], 'it was run');
     equal(times(id), 1, 'booked');
   }
+});
+
+suite.row('a ledger that cannot be opened: 503 with Retry-After, and nothing is sent on', async () => {
+  const answer = await shop.post({ key: uuid(), body: { id: uuid() }, where: '/gone' });
+  equal([...problem(answer), answer.json.code, answer.header('retry-after')], [503, 'unavailable', 'STORE_IO', '1'], 'with a key');
+  equal((await shop.post({ body: { id: uuid() }, where: '/gone' })).status, 502, 'twin: without a key it is sent on, to nobody');
+});
+
+suite.row('M05 a ledger that somebody else holds: 503, nothing runs, and it recovers without a restart', async () => {
+  const { DatabaseSync } = await import('node:sqlite');
+  const key = uuid();
+  const id = uuid();
+  const kept = await shop.post({ key: `${key}-before`, body: { id: `${id}-before` } });
+  const holder = new DatabaseSync(shop.ledger);
+  holder.exec('BEGIN IMMEDIATE');
+  const refused = await shop.post({ key, body: { id } });
+  equal([...problem(refused), refused.header('retry-after')], [503, 'unavailable', '1'], 'held');
+  holder.exec('ROLLBACK');
+  holder.close();
+  equal(times(id), 0, 'booked');
+  equal((await shop.post({ key, body: { id } })).status, 201, 'twin: it runs when the ledger is back');
+  equal((await shop.post({ key: `${key}-before`, body: { id: `${id}-before` } })).text, kept.text, 'and nothing was forgotten');
 });
 
 suite.row('reading needs no key', async () => {
