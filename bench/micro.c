@@ -130,6 +130,7 @@ static const void *find(const struct world *world, const struct dep_need *need)
         return &world->jwks_key;
     case DEP_FACT_ISSUER:
     case DEP_FACT_ISSUER_KEY:
+    case DEP_FACT_FAMILY:
     case DEP_FACT_LOCK:
     case DEP_FACT_REPLAY:
         break;

@@ -227,6 +227,11 @@ struct dep_res dep_answer_build(struct dep_ctx *c)
     case DEP_COLUMN_REVOKE:
         build_revocation(c);
         return DEP_OK;
+    case DEP_COLUMN_AGENTS:
+        c->decision->answer = DEP_ANSWER_CHILD;
+        c->decision->child = c->child;
+        dep_ctx_effect(c, (struct dep_effect){ .kind = DEP_EFFECT_REGISTER });
+        return DEP_OK;
     case DEP_COLUMN_FEED:
         c->decision->answer = DEP_ANSWER_FEED;
         return DEP_OK;

@@ -261,13 +261,15 @@ static enum dep_limit limit_at(const struct dep_ctx *c, const struct dep_agent *
 
     if (target->kind == DEP_TARGET_AGENT)
         return has_anywhere(agent->ceiling, agent->ceiling_count, word) ? DEP_LIMIT_NONE : DEP_LIMIT_CEILING;
-    if (target->kind == DEP_TARGET_ISSUER)
+    if (target->kind == DEP_TARGET_ISSUER && !dep_str_eq(word, DEP_STR(DEP_SCOPE_AGENTS)))
         return DEP_LIMIT_ISSUER;
     if (target->kind == DEP_TARGET_SERVER)
         return dep_target_server_may(c, agent, word) ? DEP_LIMIT_NONE : DEP_LIMIT_CEILING;
     right = dep_agent_right(agent, target->id);
     if (right == NULL || !dep_right_has(right, word))
         return DEP_LIMIT_CEILING;
+    if (target->kind == DEP_TARGET_ISSUER)
+        return DEP_LIMIT_NONE;
     return resource_has(target->resource, word) ? DEP_LIMIT_NONE : DEP_LIMIT_RESOURCE;
 }
 
@@ -398,9 +400,9 @@ struct dep_res dep_check_scope_ceiling(struct dep_ctx *c)
 {
     struct dep_str asked = DEP_P(c, SCOPE), rest = asked, word;
 
-    /* An actor token says who somebody is, and nothing about what they may do. */
-    if (c->targets[0].kind == DEP_TARGET_ISSUER)
-        return dep_str_is_absent(asked) ? DEP_OK : DEP_FAIL(SCOPE_CEILING);
+    /* An actor token says who somebody is, and nothing about what they may do; only making agents is a scope of the issuer's own. */
+    if (c->targets[0].kind == DEP_TARGET_ISSUER && dep_str_is_absent(asked))
+        return DEP_OK;
     if (dep_str_is_absent(asked))
         return take_implied(c);
     if (c->request->is_preview)

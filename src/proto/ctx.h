@@ -81,6 +81,11 @@ struct dep_ctx {
     bool assertion_is_durable;
     bool is_assertion_single_use;
 
+    /* an agent that calls with its token */
+    struct dep_credentials credentials;
+    bool is_dpop_scheme;
+    struct dep_child child;
+
     /* tokens and targets */
     struct dep_presented subject, actor, presented; /* exchange; introspection and revocation */
     struct dep_foreign foreign;
@@ -189,6 +194,13 @@ DEP_CHECK_ROW(dep_check_task_lineage);
 /* check_grant.c */
 DEP_CHECK_ROW(dep_check_grant_params);
 DEP_CHECK_ROW(dep_check_grant_profile);
+/* check_register.c */
+DEP_CHECK_ROW(dep_check_caller_header);
+DEP_CHECK_ROW(dep_check_load_caller);
+DEP_CHECK_ROW(dep_check_caller_token);
+DEP_CHECK_ROW(dep_check_caller_proof);
+DEP_CHECK_ROW(dep_check_caller_scope);
+DEP_CHECK_ROW(dep_check_child);
 /* check_token.c */
 DEP_CHECK_ROW(dep_check_token_param);
 DEP_CHECK_ROW(dep_check_load_token);

@@ -9,6 +9,7 @@
 #define SUBJECT (C(TOKEN_EXCHANGE) | C(JWT_BEARER))
 #define GRANTS (C(CLIENT_CREDENTIALS) | C(WORKLOAD) | SUBJECT)
 #define FORMS (GRANTS | C(INTROSPECT) | C(REVOKE))
+#define BODIES (FORMS | C(TOKEN) | C(AGENTS))
 #define AUTHENTICATED (FORMS | C(FEED))
 #define ALL ((1u << DEP_COLUMNS) - 1)
 /* Rows where a caller proves something: a preview, which an operator asks for, goes without them. */
@@ -121,7 +122,7 @@ bool dep_ctx_fact(struct dep_ctx *c, enum dep_fact_kind kind, struct dep_str id,
 
 bool dep_effect_gives(enum dep_effect_kind kind)
 {
-    return kind == DEP_EFFECT_ISSUE || kind == DEP_EFFECT_INSTRUCTION;
+    return kind == DEP_EFFECT_ISSUE || kind == DEP_EFFECT_REGISTER || kind == DEP_EFFECT_INSTRUCTION;
 }
 
 void dep_ctx_effect(struct dep_ctx *c, struct dep_effect effect)
@@ -228,6 +229,8 @@ static struct dep_str event_of(const struct dep_ctx *c, bool is_allowed)
         return is_allowed ? DEP_STR("token.introspected") : DEP_STR("introspection.refused");
     case DEP_COLUMN_REVOKE:
         return is_allowed ? DEP_STR("token.revoked") : DEP_STR("revocation.refused");
+    case DEP_COLUMN_AGENTS:
+        return is_allowed ? DEP_STR("agent.registered") : DEP_STR("agent.refused");
     case DEP_COLUMN_FEED:
         return is_allowed ? DEP_STR("feed.read") : DEP_STR("feed.refused");
     case DEP_COLUMN_METADATA:
@@ -346,8 +349,12 @@ static void fill_record(struct dep_ctx *c)
     fill_limits(c);
     record->asked_targets = c->targets_asked;
     record->asked_targets_count = c->is_target_good ? c->targets_asked_count : 0;
+    if (decision->answer == DEP_ANSWER_CHILD)
+        record->target = decision->child.id;
     if (decision->has_token)
         record->token = &decision->token;
+    else if (c->presented.token.exp > 0 && c->column == DEP_COLUMN_AGENTS)
+        record->token = &c->presented.token;
     else if (c->subject.token.exp > 0)
         record->token = &c->subject.token;
     /* A foreign token is evidence, recorded by its issuer, its jti and its act (D21). */

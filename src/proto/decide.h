@@ -24,6 +24,7 @@ enum dep_endpoint {
     DEP_ENDPOINT_TOKEN,
     DEP_ENDPOINT_INTROSPECT,
     DEP_ENDPOINT_REVOKE,
+    DEP_ENDPOINT_AGENTS, /* an agent registers one below itself */
     DEP_ENDPOINT_FEED,
     DEP_ENDPOINT_NONE /* no such path: 404 */
 };
@@ -65,8 +66,33 @@ enum dep_fact_kind {
     DEP_FACT_KEY,        /* id = kid of one of our keys that still verifies: struct dep_jwks_key */
     DEP_FACT_ISSUER,     /* id = a foreign issuer's identifier: struct dep_trusted_issuer */
     DEP_FACT_ISSUER_KEY, /* id = issuer, newline, alg, newline, kid (may be empty): struct dep_jwks_key */
+    DEP_FACT_FAMILY,     /* id = "agent:…": struct dep_family */
     DEP_FACT_LOCK,       /* id = client_id: int64_t until when this client is locked for this request's peer */
     DEP_FACT_REPLAY      /* id = replay key: known only after a failed REMEMBER; any value means "used" */
+};
+
+/* Where an agent stands in its tree. */
+struct dep_family {
+    size_t children;  /* agents right below it */
+    size_t ancestors; /* agents above it */
+};
+
+/* What an agent may have below it. */
+#define DEP_CHILDREN_MAX 1000u
+#define DEP_ANCESTORS_MAX 31u
+/* The scope of a token for the issuer that lets an agent register sub-agents. */
+#define DEP_SCOPE_AGENTS "agents:create"
+
+/* A sub-agent to be, and its first client. */
+struct dep_child {
+    struct dep_str id, client_id;
+    const struct dep_agent *parent;
+    struct dep_str name, purpose, agent_version; /* the last two may be absent */
+    struct dep_right *ceiling;
+    size_t ceiling_count;
+    struct dep_str jwks; /* the client's public keys; absent: it gets a secret */
+    int64_t expires;     /* of the client; 0: never */
+    bool needs_dpop;     /* as its parent's token was bound */
 };
 
 struct dep_need {
@@ -90,6 +116,7 @@ struct dep_facts {
 struct dep_policy {
     struct dep_str issuer;
     struct dep_str token_url;     /* normalised: the htu of proofs */
+    struct dep_str agents_url;    /* the same where agents register others */
     int64_t token_lifetime_s;     /* 300 */
     int64_t assertion_lifetime_s; /* 300 */
     int64_t skew_s;               /* 30, for clocks of others */
@@ -102,6 +129,7 @@ enum dep_effect_kind {
     DEP_EFFECT_REVOKE,        /* a revocation entry; reduces */
     DEP_EFFECT_COUNT_FAILURE, /* a wrong secret for `id` from this peer; reduces */
     DEP_EFFECT_ISSUE,         /* the token of the answer; gives */
+    DEP_EFFECT_REGISTER,      /* the child of the answer, and its client; gives */
     DEP_EFFECT_INSTRUCTION    /* keep `text` under its hash `id`; gives */
 };
 
@@ -138,6 +166,7 @@ enum dep_answer {
     DEP_ANSWER_DOCUMENT, /* metadata, JWKS, checkpoint: the shell has it */
     DEP_ANSWER_TOKEN,
     DEP_ANSWER_ACTIVE, /* introspection of a live token */
+    DEP_ANSWER_CHILD,  /* a sub-agent was registered: the shell has its secret */
     DEP_ANSWER_EMPTY,  /* 200 without content: revocation */
     DEP_ANSWER_FEED    /* revocations after `feed_after`: the shell has them */
 };
@@ -163,6 +192,7 @@ struct dep_decision {
     size_t scopes_count;
     struct dep_str nonce; /* DPoP-Nonce to send; absent: none */
     uint64_t feed_after;
+    struct dep_child child;
 
     struct dep_effect effects[DEP_EFFECTS_MAX];
     size_t effects_count;

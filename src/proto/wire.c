@@ -75,12 +75,42 @@ static struct dep_res error_body(struct dep_arena *arena, enum dep_err reason, e
     return DEP_OK;
 }
 
+/* Where a token is the credential, this server is a resource server: rfc6750#3, rfc9449#7.1. */
+static struct dep_res put_challenge(struct dep_arena *arena, const struct dep_decision *decision,
+                                    struct dep_wire_answer *answer)
+{
+    bool is_proof = decision->class == DEP_CLASS_INVALID_DPOP_PROOF || decision->class == DEP_CLASS_USE_DPOP_NONCE;
+    struct dep_challenge challenge = { .scheme = "Bearer", .scope = DEP_STR(DEP_SCOPE_AGENTS) };
+    struct dep_buf buf;
+
+    if (!is_proof && decision->class != DEP_CLASS_NO_TOKEN && decision->class != DEP_CLASS_INVALID_TOKEN &&
+        decision->class != DEP_CLASS_INSUFFICIENT_SCOPE)
+        return DEP_OK;
+    if (decision->class != DEP_CLASS_NO_TOKEN)
+        challenge.error = dep_str_c(dep_wire_of(decision->class)->error);
+    dep_buf_init_arena(&buf, arena, BODY_BYTES_MAX / 2);
+    if (!is_proof)
+        dep_challenge_put(&buf, &challenge);
+    challenge.scheme = "DPoP";
+    challenge.algs = DEP_STR("ES256 EdDSA");
+    dep_challenge_put(&buf, &challenge);
+    if (buf.has_failed)
+        return DEP_FAIL(ARENA_FULL);
+    dep_buf_fit(&buf, arena);
+    dep_wire_header(answer, "WWW-Authenticate", dep_buf_str(&buf));
+    if (is_proof)
+        answer->status = 401;
+    return DEP_OK;
+}
+
 static struct dep_res write_refusal(struct dep_arena *arena, const struct dep_decision *decision,
                                     struct dep_wire_answer *answer)
 {
     const struct dep_wire *wire = dep_wire_of(decision->class);
 
     answer->status = wire->status;
+    if (decision->column == DEP_COLUMN_AGENTS)
+        DEP_TRY(put_challenge(arena, decision, answer));
     if (wire->error == NULL) { /* rfc7662#2.2: inactive, and not a word more */
         answer->body = DEP_STR("{\"active\":false}");
         return DEP_OK;
@@ -165,6 +195,9 @@ struct dep_res dep_wire_write(struct dep_arena *arena, const struct dep_decision
     case DEP_ANSWER_ACTIVE:
         return write_active(arena, decision, ret_answer);
     case DEP_ANSWER_EMPTY:
+        return DEP_OK;
+    case DEP_ANSWER_CHILD: /* the shell puts the body */
+        ret_answer->status = 201;
         return DEP_OK;
     case DEP_ANSWER_DOCUMENT:
     case DEP_ANSWER_FEED:

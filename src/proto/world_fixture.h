@@ -53,7 +53,8 @@ struct world {
     struct dep_revocations *revocations;
     unsigned char used[4096][DEP_REPLAY_KEY_BYTES];
     size_t used_count;
-    int64_t locked_until; /* of every client; 0: none */
+    struct dep_family family; /* of every agent */
+    int64_t locked_until;     /* of every client; 0: none */
     struct dep_str kid;
     uint64_t counter; /* makes randomness */
     char agent_ids[WORLD_AGENTS][40];
@@ -192,6 +193,7 @@ static inline void world_open(struct world *w)
     w->policy = (struct dep_policy){
         .issuer = DEP_STR(WORLD_ISSUER),
         .token_url = DEP_STR(WORLD_ISSUER "/oauth/token"),
+        .agents_url = DEP_STR(WORLD_ISSUER "/oauth/agents"),
         .token_lifetime_s = 300,
         .assertion_lifetime_s = 300,
         .skew_s = 30,
@@ -288,6 +290,8 @@ static inline const void *world_load(struct world *w, const struct dep_need *nee
         return dep_str_eq(w->issuer.id, need->id) ? &w->issuer : NULL;
     case DEP_FACT_ISSUER_KEY:
         return world_issuer_key(w, need->id);
+    case DEP_FACT_FAMILY:
+        return &w->family;
     case DEP_FACT_LOCK:
         return w->locked_until > 0 ? &w->locked_until : NULL;
     case DEP_FACT_REPLAY:

@@ -1,5 +1,6 @@
 /* The admin API's preview: what would be issued to a client, and what allows or forbids each scope. decide() says it; nobody proves
  * anything and nothing is issued. */
+#include "http/form.h"
 #include "proto/wire.h"
 #include "server/admin.h"
 #include "server/facts.h"
@@ -24,28 +25,6 @@ static const struct {
     { "parent_task_id", "parent_task_id", false },
 };
 
-static void put_encoded(struct dep_buf *buf, struct dep_str text)
-{
-    for (size_t i = 0; i < text.len; i++) {
-        unsigned char c = (unsigned char)text.ptr[i];
-
-        if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9')) {
-            dep_buf_put_char(buf, (char)c);
-        } else {
-            dep_buf_put_char(buf, '%');
-            dep_buf_put_hex(buf, &c, 1);
-        }
-    }
-}
-
-static void put_param(struct dep_buf *form, const char *name, struct dep_str value)
-{
-    dep_buf_put_c(form, form->len > 0 ? "&" : "");
-    dep_buf_put_c(form, name);
-    dep_buf_put_char(form, '=');
-    put_encoded(form, value);
-}
-
 static struct dep_res put_member(struct dep_admin *a, struct dep_buf *form, const struct dep_json *member)
 {
     for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++) {
@@ -59,7 +38,7 @@ static struct dep_res put_member(struct dep_admin *a, struct dep_buf *form, cons
         for (; item != NULL; item = item == member ? NULL : item->next) {
             if (!dep_is_ok(dep_json_str(item, &text)) || dep_str_is_blank(text))
                 return dep_admin_refuse(a, "%s must be text that is not blank", members[i].member);
-            put_param(form, members[i].param, text);
+            dep_form_put(form, dep_str_c(members[i].param), text);
         }
         return DEP_OK;
     }
@@ -78,9 +57,9 @@ static struct dep_res make_form(struct dep_admin *a, struct dep_str *ret_form)
     if (!dep_json_has(a->body, DEP_STR("client")))
         return dep_admin_refuse(a, "client is missing: whose token it would be");
     dep_buf_init_arena(&form, a->arena, BODY_MAX);
-    put_param(&form, "grant_type", dep_str_c(is_exchange ? EXCHANGE : "client_credentials"));
+    dep_form_put(&form, DEP_STR("grant_type"), dep_str_c(is_exchange ? EXCHANGE : "client_credentials"));
     if (is_exchange)
-        put_param(&form, "subject_token_type", DEP_STR(ACCESS_TOKEN));
+        dep_form_put(&form, DEP_STR("subject_token_type"), DEP_STR(ACCESS_TOKEN));
     for (const struct dep_json *m = a->body->child; m != NULL; m = m->next)
         DEP_TRY(put_member(a, &form, m));
     if (form.has_failed)

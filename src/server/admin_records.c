@@ -188,7 +188,10 @@ static struct dep_res check_ceiling(struct dep_admin *a, const struct dep_agent 
         const struct dep_cell *resource = dep_snapshot_find(a->snapshot, DEP_RECORD_RESOURCE, right->resource);
         const struct dep_right *above = parent == NULL ? NULL : dep_agent_right(&parent->agent, right->resource);
 
-        if (resource == NULL && !dep_admin_is_abroad(a, right->resource))
+        if (dep_str_eq(right->resource, a->settings->policy.issuer)) {
+            if (right->scopes_count != 1 || !dep_str_eq(right->scopes[0], DEP_STR(DEP_SCOPE_AGENTS)))
+                return dep_admin_refuse(a, "at the issuer itself there is one right: " DEP_SCOPE_AGENTS);
+        } else if (resource == NULL && !dep_admin_is_abroad(a, right->resource))
             return dep_admin_refuse(a, "the ceiling names a resource that is not registered: %.*s",
                                     (int)(right->resource.len < 100 ? right->resource.len : 100), right->resource.ptr);
         for (size_t k = 0; k < right->scopes_count; k++)

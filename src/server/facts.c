@@ -16,6 +16,36 @@ static const void *load_agent(struct dep_loader *loader, struct dep_str id)
     return agent;
 }
 
+struct children {
+    struct dep_str parent;
+    size_t count;
+};
+
+static bool count_child(void *context, const struct dep_cell *cell)
+{
+    struct children *children = context;
+
+    children->count += dep_str_eq(cell->agent.parent, children->parent);
+    return true;
+}
+
+static const void *load_family(struct dep_loader *loader, struct dep_str id)
+{
+    struct children children = { .parent = id };
+    const struct dep_cell *cell = dep_snapshot_find(loader->snapshot, DEP_RECORD_AGENT, id);
+    struct dep_family *family = cell == NULL ? NULL : DEP_NEW(loader->arena, struct dep_family);
+
+    if (family == NULL)
+        return NULL;
+    dep_snapshot_walk(loader->snapshot, DEP_RECORD_AGENT, count_child, &children);
+    *family = (struct dep_family){ .children = children.count };
+    while (cell != NULL && !dep_str_is_absent(cell->agent.parent) && family->ancestors <= DEP_ANCESTORS_MAX) {
+        family->ancestors++;
+        cell = dep_snapshot_find(loader->snapshot, DEP_RECORD_AGENT, cell->agent.parent);
+    }
+    return family;
+}
+
 static const void *load_lock(struct dep_loader *loader, struct dep_str client)
 {
     int64_t until = dep_limiter_locked_until(loader->server->limiter, client, loader->peer, loader->now);
@@ -79,6 +109,8 @@ static const void *load(struct dep_loader *loader, const struct dep_need *need)
         return cell == NULL ? NULL : &cell->issuer;
     case DEP_FACT_ISSUER_KEY:
         return load_issuer_key(loader, need->id);
+    case DEP_FACT_FAMILY:
+        return load_family(loader, need->id);
     case DEP_FACT_LOCK:
         return load_lock(loader, need->id);
     case DEP_FACT_REPLAY:

@@ -7,11 +7,12 @@
 #include "base/id.h"
 #include "proto/wire.h"
 #include "server/facts.h"
+#include "server/register.h"
 #include "server/server.h"
 
 #define LINE_BYTES_MAX 16384u
 #define JWT_BYTES_MAX 16384u
-#define CHANGES_MAX DEP_EFFECTS_MAX
+#define CHANGES_MAX (DEP_EFFECTS_MAX + DEP_REGISTER_CHANGES)
 
 /* One request on its way. */
 struct flow {
@@ -24,6 +25,7 @@ struct flow {
     struct dep_loader loader;
     struct dep_decision decision;
     int64_t now;
+    struct dep_change registered[DEP_REGISTER_CHANGES]; /* of DEP_EFFECT_REGISTER */
     uint64_t feed_floor; /* the feed's version when the snapshot was taken, or an earlier one */
     unsigned char random[DEP_RANDOM_LEN];
     unsigned char used[DEP_EFFECTS_MAX][DEP_REPLAY_KEY_BYTES]; /* what this very request used up in an earlier round */
@@ -191,6 +193,9 @@ static struct dep_res changes_of(struct flow *flow, struct dep_change changes[CH
             DEP_TRY(dep_revocation_change(&flow->worker->arena, &effect->revocation, &changes[count++]));
         if (effect->kind == DEP_EFFECT_REMEMBER && effect->is_durable)
             DEP_TRY(replay_change(&flow->worker->arena, effect, &changes[count++]));
+        if (effect->kind == DEP_EFFECT_REGISTER)
+            for (size_t k = 0; k < DEP_REGISTER_CHANGES; k++)
+                changes[count++] = flow->registered[k];
         if (effect->kind == DEP_EFFECT_INSTRUCTION)
             changes[count++] = (struct dep_change){
                 .op = DEP_CHANGE_PUT,
@@ -322,6 +327,9 @@ static struct dep_res finish(struct flow *flow)
     if (flow->decision.answer == DEP_ANSWER_REFUSAL)
         flow->worker->refusals++;
     DEP_TRY(dep_wire_write(&flow->worker->arena, &flow->decision, jwt, &answer));
+    if (flow->decision.answer == DEP_ANSWER_CHILD)
+        DEP_TRY(dep_register_child(flow->server, flow->worker->crypto, &flow->worker->arena, &flow->decision.child,
+                                   flow->now, flow->registered, &answer.body));
     return record(flow, &answer);
 }
 

@@ -32,7 +32,7 @@ struct dep_settings {
     struct dep_policy policy;
     struct dep_nonce_policy nonce;
     unsigned char nonce_key[32];
-    char token_url[1200];
+    char token_url[1200], agents_url[1200];
     char *metadata;
     size_t metadata_len;
 };

@@ -119,33 +119,45 @@ static bool write_metadata(struct dep_settings *settings)
     return !buf.has_failed;
 }
 
-static struct dep_res fill(struct dep_crypto *crypto, int64_t fence, struct dep_settings *settings,
-                           char message[DEP_CONFIG_MESSAGE_MAX])
+/* issuer + path, normalised, in `space`, which is as large as the settings' URLs. */
+static struct dep_res make_url(const char *issuer, const char *path, char space[1200], struct dep_str *ret_url)
 {
-    const struct dep_config *config = settings->config;
     _Alignas(16) unsigned char memory[8192];
     struct dep_arena arena;
     struct dep_str url;
     char raw[1200];
+
+    dep_arena_init(&arena, memory, sizeof(memory));
+    (void)snprintf(raw, sizeof(raw), "%s%s", issuer, path);
+    DEP_TRY(dep_url_normalise(&arena, dep_str_c(raw), &url));
+    DEP_ASSERT(url.len < 1200);
+    memcpy(space, url.ptr, url.len);
+    *ret_url = dep_str(space, url.len);
+    return DEP_OK;
+}
+
+static struct dep_res fill(struct dep_crypto *crypto, int64_t fence, struct dep_settings *settings,
+                           char message[DEP_CONFIG_MESSAGE_MAX])
+{
+    const struct dep_config *config = settings->config;
+    struct dep_str token_url, agents_url;
 
     (void)crypto;
     if (config->nonce_key_file != NULL)
         DEP_TRY(dep_key_file_read(config->nonce_key_file, settings->nonce_key, message));
     else
         dep_random(settings->nonce_key, sizeof(settings->nonce_key));
-    dep_arena_init(&arena, memory, sizeof(memory));
-    (void)snprintf(raw, sizeof(raw), "%s/oauth/token", config->issuer);
-    DEP_TRY(dep_url_normalise(&arena, dep_str_c(raw), &url));
-    DEP_ASSERT(url.len < sizeof(settings->token_url));
-    memcpy(settings->token_url, url.ptr, url.len);
+    DEP_TRY(make_url(config->issuer, "/oauth/token", settings->token_url, &token_url));
+    DEP_TRY(make_url(config->issuer, "/oauth/agents", settings->agents_url, &agents_url));
     settings->nonce = (struct dep_nonce_policy){
         .key = dep_secret(settings->nonce_key, sizeof(settings->nonce_key)),
-        .purpose = dep_str(settings->token_url, url.len),
+        .purpose = token_url,
         .window_s = NONCE_WINDOW_S,
     };
     settings->policy = (struct dep_policy){
         .issuer = dep_str_c(config->issuer),
-        .token_url = dep_str(settings->token_url, url.len),
+        .token_url = token_url,
+        .agents_url = agents_url,
         .token_lifetime_s = config->access_token_lifetime_s,
         .assertion_lifetime_s = 300,
         .skew_s = 30,

@@ -55,7 +55,6 @@ void dep_snapshot_walk(const struct dep_snapshot *snapshot, enum dep_record_kind
  * banned), its ceiling what everybody above it has too, whatever was shrunk since. DEP_ERR_ARENA_FULL. */
 DEP_MUST struct dep_res dep_snapshot_agent(const struct dep_snapshot *snapshot, const struct dep_cell *cell,
                                            struct dep_arena *arena, struct dep_agent *ret_agent);
-#define DEP_ANCESTORS_MAX 31u
 
 /* A user as an agent of sorts: the principal "user:<issuer's name>:<sub>", with the issuer's organisation and ceiling. Into the arena;
  * NULL when no issuer has that name. */

@@ -1,6 +1,7 @@
 // Families of agents and foreign issuers, as the admin API changes them: what shrinks or ends above shrinks or ends below.
 import { Suite, check, equal } from '../lib/tap.mjs';
-import { basic } from '../lib/client.mjs';
+import { Client, basic } from '../lib/client.mjs';
+import { Key, proof } from '../lib/forge.mjs';
 import { Wire } from '../lib/wire.mjs';
 import { RS1, World } from '../lib/world.mjs';
 
@@ -54,6 +55,58 @@ suite.row('a chain of parents is banned to its last generation, and has a bound'
   equal((await world.R1.introspect(token)).json.active, true, 'before');
   equal((await admin('POST', `agents/${chain[0].id}/ban`, {})).status, 200, 'the ban');
   equal((await world.R1.introspect(token)).json, { active: false }, 'the last generation');
+});
+
+// POST /oauth/agents with a token of the parent's own.
+async function register(client, pairs, { key = null, scope = 'agents:create' } = {}) {
+  const holder = key ? client.withDpop(key) : client;
+  const token = await holder.get({ audience: world.issuer, scope });
+  const headers = [['Authorization', `${key ? 'DPoP' : 'Bearer'} ${token}`]];
+  if (key) headers.push(['DPoP', proof(key, { url: `${world.issuer}/oauth/agents`, token })]);
+  return { token, answer: await client.post('/oauth/agents', Object.entries(pairs), { credentials: [headers, []] }) };
+}
+
+suite.row('an agent registers one below itself, which works within it and falls with it', async () => {
+  const right = { resource: world.issuer, scopes: ['agents:create'] };
+  const parent = await world.agent('maker', [...ceiling('read', 'write'), right]);
+  const client = await world.client('of the maker', 'basic', { agent: parent });
+  const key = Key.generate('ES256');
+  const childKey = Key.generate('ES256');
+  const wide = await register(client, { name: 'wide', ceiling: JSON.stringify(ceiling('admin')) }, { key });
+  equal([wide.answer.status, wide.answer.json.error], [403, 'access_denied'], 'wider than its parent');
+  const secret = await register(client, { name: 'finder', ceiling: JSON.stringify(ceiling('read')) }, { key });
+  equal(secret.answer.status, 201, secret.answer.text);
+  const made = secret.answer.json;
+  world.plant(made.client_secret);
+  equal(made.parent, parent.id, 'its parent');
+  const child = new Client(daemon, { id: made.client_id, secret: made.client_secret, auth: 'basic', dpop: childKey });
+  const token = (await child.token({ resource: RS1, scope: 'read' })).json.access_token;
+  check(token, 'the child gets a token');
+  equal((await child.token({ resource: RS1, scope: 'write' })).json.error, 'invalid_scope', 'and no more than it has');
+  equal((await child.withDpop(null).token({ resource: RS1, scope: 'read' })).json.error, 'invalid_dpop_proof', 'as bound as its parent');
+  // With keys of its own, and an end.
+  const keys = Key.generate('ES256');
+  const keyed = await register(client, { name: 'keyed', ceiling: JSON.stringify(ceiling('read')), jwks: JSON.stringify({ keys: [keys.registered] }), expires_in: 100 });
+  equal(keyed.answer.status, 201, keyed.answer.text);
+  check(!keyed.answer.json.client_secret, 'no secret');
+  const other = new Client(daemon, { id: keyed.answer.json.client_id, key: keys, auth: 'jwt' });
+  const short = (await other.token({ resource: RS1, scope: 'read' })).json;
+  check(short.expires_in <= 100 && short.expires_in > 80, `its tokens end with it: ${short.expires_in}`);
+  const bad = await register(client, { name: 'bad', ceiling: JSON.stringify(ceiling('read')), jwks: '{"keys":[{"kty":"oct","k":"AAAA"}]}' });
+  equal(bad.answer.status, 400, 'keys that are none');
+  // Who has not the right, or not the token.
+  const none = await client.post('/oauth/agents', [['name', 'x']], { credentials: [[], []] });
+  equal([none.status, none.header('www-authenticate')?.startsWith('Bearer ')], [401, true], 'no token');
+  equal((await world.CB.token({ audience: world.issuer, scope: 'agents:create' })).json.error, 'invalid_scope', 'no right');
+  equal((await admin('PATCH', `agents/${parent.id}`, { ceiling: [...ceiling('read'), { resource: world.issuer, scopes: ['read'] }] })).status, 400, 'no other right at the issuer');
+  // The record names parent and child; the ban takes both.
+  const record = daemon.audit().find((one) => one.event === 'agent.registered' && one.target === made.agent);
+  equal([record?.principal, record?.outcome], [parent.id, 'allow'], 'the record');
+  equal((await world.RX.introspect(token)).json.active, true, 'before the ban');
+  equal((await admin('POST', `agents/${parent.id}/ban`, {})).status, 200, 'the ban');
+  equal((await world.RX.introspect(token)).json.active, false, 'the token of the child');
+  equal((await child.token({ resource: RS1, scope: 'read' })).status, 401, 'its client');
+  equal((await client.post('/oauth/agents', [['name', 'x']], { credentials: [[['Authorization', `Bearer ${keyed.token}`]], []] })).status, 401, 'the parent');
 });
 
 suite.row('an issuer name is given once, also when two ask at the same moment', async () => {
