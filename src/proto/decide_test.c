@@ -323,6 +323,52 @@ DEP_TEST(introspects_and_revokes)
 }
 
 /* Every limit of the arena is a refusal or a result, never a crash, until the request fits. */
+/* rfc8414#3.1: the well-known part goes before the issuer's path; only OpenID Connect's name is also found behind it. */
+DEP_TEST(finds_endpoints_below_the_issuers_path)
+{
+    static const struct {
+        const char *path, *issuer_path;
+        enum dep_endpoint endpoint;
+    } table[] = {
+        { "/.well-known/oauth-authorization-server", "", DEP_ENDPOINT_METADATA },
+        { "/.well-known/openid-configuration", "", DEP_ENDPOINT_METADATA },
+        { "/.well-known/jwks.json", "", DEP_ENDPOINT_JWKS },
+        { "/oauth/token", "", DEP_ENDPOINT_TOKEN },
+        { "/.well-known/oauth-authorization-server/t", "", DEP_ENDPOINT_NONE },
+        { "/.well-known/oauth-authorization-server/", "", DEP_ENDPOINT_NONE },
+        { "/t/oauth/token", "", DEP_ENDPOINT_NONE },
+        { "", "", DEP_ENDPOINT_NONE },
+        { "/.well-known/oauth-authorization-server/t", "/t", DEP_ENDPOINT_METADATA },
+        { "/.well-known/openid-configuration/t", "/t", DEP_ENDPOINT_METADATA },
+        { "/t/.well-known/openid-configuration", "/t", DEP_ENDPOINT_METADATA },
+        { "/t/.well-known/oauth-authorization-server", "/t", DEP_ENDPOINT_NONE },
+        { "/.well-known/oauth-authorization-server", "/t", DEP_ENDPOINT_NONE },
+        { "/.well-known/openid-configuration", "/t", DEP_ENDPOINT_NONE },
+        { "/.well-known/oauth-authorization-server/tt", "/t", DEP_ENDPOINT_NONE },
+        { "/.well-known/oauth-authorization-server/t/", "/t", DEP_ENDPOINT_NONE },
+        { "/.well-known/oauth-authorization-servert", "/t", DEP_ENDPOINT_NONE },
+        { "/t/.well-known/jwks.json", "/t", DEP_ENDPOINT_JWKS },
+        { "/.well-known/jwks.json", "/t", DEP_ENDPOINT_NONE },
+        { "/t/oauth/token", "/t", DEP_ENDPOINT_TOKEN },
+        { "/t/oauth/introspect", "/t", DEP_ENDPOINT_INTROSPECT },
+        { "/t/oauth/revoke", "/t", DEP_ENDPOINT_REVOKE },
+        { "/oauth/token", "/t", DEP_ENDPOINT_NONE },
+        { "/tt/oauth/token", "/t", DEP_ENDPOINT_NONE },
+        { "/T/oauth/token", "/t", DEP_ENDPOINT_NONE },
+        { "/t/t/oauth/token", "/t", DEP_ENDPOINT_NONE },
+        { "/t", "/t", DEP_ENDPOINT_NONE },
+        { "/.well-known/oauth-authorization-server/a/b", "/a/b", DEP_ENDPOINT_METADATA },
+        { "/a/b/.well-known/openid-configuration", "/a/b", DEP_ENDPOINT_METADATA },
+        { "/a/.well-known/openid-configuration/b", "/a/b", DEP_ENDPOINT_NONE },
+        { "/a/b/oauth/token", "/a/b", DEP_ENDPOINT_TOKEN },
+    };
+
+    for (size_t i = 0; i < DEP_COUNT(table); i++)
+        dep_test_check(t,
+                       dep_endpoint_of(dep_str_c(table[i].path), dep_str_c(table[i].issuer_path)) == table[i].endpoint,
+                       __FILE__, __LINE__, "\"%s\" of issuer path \"%s\"", table[i].path, table[i].issuer_path);
+}
+
 DEP_TEST(sweeps_the_arena)
 {
     struct dep_str proof = world_proof(&w, w.proof_key, WORLD_NOW, DEP_STR_ABSENT);
@@ -382,6 +428,7 @@ int main(void)
         DEP_ROW(B27_the_fence_after_a_restart),
         DEP_ROW(B01_clients_and_resources_that_want_proofs),
         DEP_ROW(introspects_and_revokes),
+        DEP_ROW(finds_endpoints_below_the_issuers_path),
         DEP_ROW(sweeps_the_arena),
     };
     int failed;
