@@ -152,10 +152,21 @@ struct dep_res dep_admin_merge(struct dep_admin *a, const struct dep_json *base,
     return DEP_OK;
 }
 
-/* The socket's mode decides who can connect; what connects without credentials is not a Unix peer at all. */
-static struct dep_res check_peer(const struct dep_net_exchange *exchange)
+/* The socket's mode decides who can connect, and a group or a folder may be wider than was meant: so the peer must also be root, the daemon's
+ * own user or one that the configuration names. What connects without credentials is not a Unix peer at all. */
+static struct dep_res check_peer(const struct dep_admin *a)
 {
-    return exchange->peer_uid >= 0 ? DEP_OK : DEP_FAIL(ADMIN_FORBIDDEN);
+    const struct dep_config *config = a->settings->config;
+    int64_t uid = a->exchange->peer_uid;
+
+    if (uid < 0)
+        return DEP_FAIL(ADMIN_FORBIDDEN);
+    if (uid == 0 || uid == (int64_t)geteuid())
+        return DEP_OK;
+    for (size_t i = 0; i < config->admin_uids_count; i++)
+        if (config->admin_uids[i] == uid)
+            return DEP_OK;
+    return DEP_FAIL(ADMIN_FORBIDDEN);
 }
 
 static struct dep_res split_path(struct dep_admin *a)
@@ -224,7 +235,7 @@ static struct dep_res run_route(struct dep_admin *a)
 {
     dep_admin_route *run = NULL;
 
-    DEP_TRY(check_peer(a->exchange));
+    DEP_TRY(check_peer(a));
     DEP_TRY(find_route(a, &run));
     DEP_TRY(read_body(a));
     dep_buf_init_arena(&a->out, a->arena, OUT_BYTES_MAX);
@@ -339,7 +350,8 @@ static void finish(struct dep_admin *a, struct dep_res res)
         }
     }
     dep_admin_once_headers(a, &answer);
-    line = is_read ? DEP_STR_ABSENT : record_line(a, dep_is_ok(res), res.err);
+    /* Reads are not recorded, but who tried the socket without a right to it is. */
+    line = is_read && res.err != DEP_ERR_ADMIN_FORBIDDEN ? DEP_STR_ABSENT : record_line(a, dep_is_ok(res), res.err);
     if (dep_str_is_absent(line))
         reply_now(a, &answer);
     else

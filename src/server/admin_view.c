@@ -148,6 +148,11 @@ struct dep_res dep_admin_config(struct dep_admin *a)
     dep_json_member(&a->writer, "listen", dep_str_c(config->listen));
     dep_json_member(&a->writer, "data_dir", dep_str_c(config->data_dir));
     dep_json_member(&a->writer, "admin_socket", dep_str_c(config->admin_socket));
+    dep_json_name(&a->writer, "admin_uids");
+    dep_json_open(&a->writer, '[');
+    for (size_t i = 0; i < config->admin_uids_count; i++)
+        dep_json_put_int(&a->writer, config->admin_uids[i]);
+    dep_json_close(&a->writer, ']');
     dep_json_member(&a->writer, "key_encryption_key_file", dep_str_c(config->key_encryption_key_file));
     dep_json_member(&a->writer, "nonce_key_file", dep_str_c(config->nonce_key_file));
     dep_json_member(&a->writer, "signing_alg", dep_str_c(config->signing_alg));

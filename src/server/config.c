@@ -15,11 +15,15 @@
 #define NUMBER(key) CYAML_FIELD_INT(#key, CYAML_FLAG_OPTIONAL, struct dep_config, key)
 #define FLAG(key) CYAML_FIELD_BOOL(#key, CYAML_FLAG_OPTIONAL, struct dep_config, key)
 
+static const cyaml_schema_value_t uid = { CYAML_VALUE_INT(CYAML_FLAG_DEFAULT, int64_t) };
+
 static const cyaml_schema_field_t fields[] = {
     TEXT(issuer),
     TEXT(listen),
     TEXT(data_dir),
     TEXT(admin_socket),
+    CYAML_FIELD_SEQUENCE("admin_uids", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct dep_config, admin_uids, &uid, 0,
+                         DEP_ADMIN_UIDS_MAX),
     TEXT(key_encryption_key_file),
     TEXT(nonce_key_file),
     TEXT(signing_alg),
@@ -170,6 +174,14 @@ static struct dep_res check(const char *path, const struct dep_config *config, c
         (void)snprintf(message, DEP_CONFIG_MESSAGE_MAX, "%s: %s", path, fault);
         return DEP_FAIL(CONFIG_SYNTAX);
     }
+    for (size_t i = 0; i < config->admin_uids_count; i++) {
+        /* The last number is the kernel's "nobody at all". */
+        if (config->admin_uids[i] >= 0 && config->admin_uids[i] < UINT32_MAX)
+            continue;
+        (void)snprintf(message, DEP_CONFIG_MESSAGE_MAX, "%s: admin_uids has %lld, which is no user id", path,
+                       (long long)config->admin_uids[i]);
+        return DEP_FAIL(CONFIG_SYNTAX);
+    }
     for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
         int64_t value = *(const int64_t *)(const void *)((const char *)config + numbers[i].offset);
 
@@ -254,6 +266,7 @@ void dep_config_free(struct dep_config *config)
     free(config->listen);
     free(config->data_dir);
     free(config->admin_socket);
+    free(config->admin_uids);
     free(config->key_encryption_key_file);
     free(config->nonce_key_file);
     free(config->signing_alg);

@@ -6,6 +6,8 @@
 #include "base/res.h"
 #include "base/str.h"
 
+#define DEP_ADMIN_UIDS_MAX 32
+
 /* Strings are the heap's; absent ones are NULL. */
 struct dep_config {
     char *issuer; /* https, or http on loopback; no trailing slash, query or fragment */
@@ -13,8 +15,10 @@ struct dep_config {
     char *data_dir;
     char *admin_socket;            /* default: <data_dir>/admin.sock */
     char *key_encryption_key_file; /* 32 bytes, raw or base64url; mode 0600 or stricter */
-    char *nonce_key_file;          /* 32 bytes, shared by nodes; default: random at each start */
-    char *signing_alg;             /* of the key made at first start: ES256 */
+    int64_t *admin_uids;           /* who may use the admin socket beside root and the daemon's own user */
+    unsigned admin_uids_count;
+    char *nonce_key_file; /* 32 bytes, shared by nodes; default: random at each start */
+    char *signing_alg;    /* of the key made at first start: ES256 */
     int64_t workers;
     int64_t connections_max;
     int64_t access_token_lifetime_s;

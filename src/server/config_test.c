@@ -58,6 +58,12 @@ static const struct {
     { "a lifetime too short", LEAST "access_token_lifetime_s: 9\n", ": access_token_lifetime_s is 9" },
     { "no skew", LEAST "dpop_skew_s: 0\n", ": dpop_skew_s is 0" },
     { "proofs too old", LEAST "dpop_age_max_s: 301\n", ": dpop_age_max_s is 301" },
+    { "users of the admin socket", LEAST "admin_uids: [0, 1000, 4294967294]\n", NULL },
+    { "no other user", LEAST "admin_uids: []\n", NULL },
+    { "a user below zero", LEAST "admin_uids: [1000, -1]\n", ": admin_uids has -1, which is no user id" },
+    { "a user that is none", LEAST "admin_uids: [4294967295]\n", ": admin_uids has 4294967295" },
+    { "a user by name", LEAST "admin_uids: [root]\n", ":3: " },
+    { "users, misspelt", LEAST "admin_uid: [1]\n", ":3: unknown key 'admin_uid'; did you mean 'admin_uids'?" },
     { "too few replays", LEAST "replay_entries_max: 10\n", ": replay_entries_max is 10" },
 };
 
