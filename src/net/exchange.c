@@ -129,17 +129,23 @@ static const struct dep_net_refusal *begin(struct dep_net_entry *entry, const ch
     return reserve_body(entry) ? NULL : &no_memory;
 }
 
+/* One body for every path: what stands behind is not known yet. An OAuth client finds `error` (rfc6749#5.2), others the
+ * members of rfc9457; the type is the one that both read. There is no decision id and no record: nobody understood a
+ * request, so none was decided. */
 static enum MHD_Result refuse(struct dep_net_entry *entry, const struct dep_net_refusal *refusal)
 {
-    static const struct dep_header headers[] = { { DEP_STR_INIT("Content-Type"),
-                                                   DEP_STR_INIT("application/problem+json") },
+    static const struct dep_header headers[] = { { DEP_STR_INIT("Content-Type"), DEP_STR_INIT("application/json") },
                                                  { DEP_STR_INIT("Cache-Control"), DEP_STR_INIT("no-store") } };
-    char text[256];
+    char text[384];
     struct dep_buf body;
     struct MHD_Response *response;
 
     dep_buf_init(&body, text, sizeof(text));
-    dep_buf_put_c(&body, "{\"type\":\"about:blank\",\"title\":\"The request is not acceptable HTTP\",\"status\":");
+    dep_buf_put_c(&body,
+                  refusal->status == 503 ? "{\"error\":\"temporarily_unavailable\"" : "{\"error\":\"invalid_request\"");
+    dep_buf_put_c(&body, ",\"error_description\":\"");
+    dep_buf_put_c(&body, refusal->detail);
+    dep_buf_put_c(&body, "\",\"type\":\"about:blank\",\"title\":\"The request is not acceptable HTTP\",\"status\":");
     dep_buf_put_int(&body, refusal->status);
     dep_buf_put_c(&body, ",\"detail\":\"");
     dep_buf_put_c(&body, refusal->detail);

@@ -413,6 +413,20 @@ suite.row('K37 what every answer carries', async () => {
     equal(answer.count('x-powered-by'), 0, `${label}: X-Powered-By`);
     if (label !== 'framing') equal(answer.header('x-content-type-options'), 'nosniff', `${label}: nosniff`);
   }
+  // Whatever could not be read as HTTP is refused in a body that an OAuth client reads too; nobody decided, so no decision is named.
+  for (const [label, data, status] of [
+    // A head that libmicrohttpd itself cannot take apart (no Host, a broken length) has its answer, a plain page; this one is ours.
+    ['two names for the host', post(['Host: a,b', type, credentials, length]), 400],
+    ['no length', post([...base, 'Transfer-Encoding: chunked'], chunked), 411],
+    ['a large body', post([...base, 'Content-Length: 10737418240'], ''), 413],
+    ['many headers', good(Array.from({ length: 101 }, (_, i) => `X-${i}: a`)), 431],
+  ]) {
+    const [answer] = answers((await talk(data)).text);
+    equal([answer.status, answer.json?.error, answer.json?.status], [status, 'invalid_request', status], `${label}: ${answer.text}`);
+    check(answer.json.error_description.length > 5 && answer.json.detail === answer.json.error_description, `${label}: description`);
+    equal([answer.header('content-type'), answer.header('cache-control')], ['application/json', 'no-store'], label);
+    equal([answer.header('deputy-decision'), answer.json.decision], [null, undefined], `${label}: decision`);
+  }
   for (const [label, answer] of found.filter(([label]) => ['token', 'refusal', '/oauth/introspect'].includes(label)))
     equal(answer.header('cache-control'), 'no-store', `${label}: Cache-Control`);
 });

@@ -3,7 +3,8 @@ import { check, equal } from './tap.mjs';
 
 const TEXT = /^[\x20-\x21\x23-\x5B\x5D-\x7E]*$/;
 const ULID = /^[0-9A-HJKMNP-TV-Z]{26}$/;
-// Refused before anybody read the request: there is no decision to name.
+// Refused before anybody read the request: nothing was decided, so there is no decision id and no record. The body still says `error`, and
+// nobody may keep it (flow/http_k, K37).
 const FRAMING = [408, 411, 413, 414, 417, 431, 501, 505];
 
 export class Ledger {
