@@ -52,6 +52,8 @@ static const struct dep_verb verbs[] = {
     { "activate", "KID", 1, 1, "sign with it from now on", NULL, 0, activate, false },
     { "retire", "KID", 1, 1, "sign no more, verify on", NULL, 0, retire, false },
     { "taint", "KID", 1, 1, "it may be known to others: everything it signed is dead", NULL, 0, taint, false },
+    /* A key has no other end that takes its tokens along: whoever looks for it by this name finds it. */
+    { "revoke", "KID", 1, 1, "the same as taint", NULL, 0, taint, false },
 };
 
 const struct dep_noun dep_noun_key = { "key", "the server's signing keys", DEP_CLI_FLAGS(verbs) };

@@ -390,6 +390,12 @@ want 4 deputy token verify file:w.token
 faults JWS_KID
 want 0 deputy token verify file:w2.token
 want 3 deputy key activate no-such-key
+want 0 deputy key prepare
+third=$(field kid)
+want 0 deputy key revoke "$third"
+want 0 deputy key list --format ndjson
+grep -F -- "$third" out | grep -qF '"tainted"' || bad 'revoke did not taint the key'
+want 3 deputy key revoke no-such-key
 
 begin 'suspend and resume, and the subtree goes with it'
 want 0 deputy agent suspend orchestrator
