@@ -498,6 +498,15 @@ while read -r noun verb; do
     [ ! -s lacking ] || bad "the manual lacks flags of deputy $noun $verb: $(tr '\n' ' ' <lacking)"
 done <commands
 
+begin 'what nobody expects is 1: the result cannot be written'
+deputy --help >kept || bad 'help failed'
+[ -s kept ] || bad 'nothing was written'
+if [ -c /dev/full ]; then
+    deputy --help >/dev/full 2>err
+    got=$?
+    [ "$got" -eq 1 ] || bad "exit code $got, not 1, on a full disk"
+fi
+
 begin 'no server is 6: retry later'
 want 6 deputy agent list
 faults 'deputyd --dev'
