@@ -88,7 +88,9 @@ row('D04 targets that are unknown, forbidden, mixed, malformed, too many', async
     ['an agent that does not exist', [['audience', 'agent:01ARZ3NDEKTSV4RRFFQ69G5FAV']]],
     ['no agent id', [['audience', 'agent:']]],
     ['the issuer', [['audience', world.issuer]]],
-    ['a resource and an agent', [['resource', RS1], ['audience', world.helper.id]]],
+    ['one permitted and one not', [['resource', RS1], ['resource', RS3]]],
+    ['an agent, and a resource that is not permitted', [['resource', RS3], ['audience', world.helper.id]]],
+    ['the issuer and a resource', [['resource', RS1], ['audience', world.issuer]]],
     ['5 kB', [['resource', `https://a.example/${'a'.repeat(5000)}`]]],
     ['the same twice', [['resource', RS1], ['resource', RS1]]],
   ];
