@@ -7,7 +7,7 @@
 static void place(struct dep_str *text, char **at, size_t *bytes)
 {
     *bytes += text->len;
-    if (at == NULL || text->len == 0)
+    if (at == NULL || text->ptr == NULL || text->len == 0)
         return;
     memcpy(*at, text->ptr, text->len);
     text->ptr = *at;
