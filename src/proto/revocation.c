@@ -182,7 +182,7 @@ static struct dep_res append(struct dep_revocations *set, const struct dep_revoc
     set->entries = entries;
     has_room = has_room && reserve(&texts, 1, &set->texts_max, set->texts_len + text_len);
     set->texts = texts;
-    if (!has_room)
+    if (!has_room || set->texts == NULL) /* the second says to analyzers what follows from the first */
         return DEP_FAIL(ARENA_FULL);
     if (slots_for(set->count + 1) > set->slots_count)
         DEP_TRY(reindex(set, slots_for(set->count + 1)));
