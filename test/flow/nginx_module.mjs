@@ -267,7 +267,9 @@ async function eachWorker() {
     const pid = Number(answer.header('x-worker'));
     if (answer.status === 200 && !wires.has(pid)) wires.set(pid, wire);
     else wire.close();
-    return nginx.workers().every((one) => wires.has(one));
+    // The first may serve before the others are started.
+    const workers = nginx.workers();
+    return workers.length === nginx.parts.workers && workers.every((one) => wires.has(one));
   }, 'every worker serves');
   return wires;
 }
