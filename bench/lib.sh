@@ -146,9 +146,12 @@ start_guard() {
 ask() { name=$1; to=$2; shift 2; one "$name" --unix "$to" --path /authz/auth-request --method GET \
   --header 'X-Original-Method: GET' --header 'X-Original-URL: https://api.example/bench' "$@"; }
 # 64 tokens to present, plain ones and bound ones, and in $bound what a request with a bound one and a proof takes.
-get_tokens() {
+get_plain_tokens() {
   "$load" --tcp "127.0.0.1:$port" --path /oauth/token --header "$form" --header "$basic" --body "$body" --requests 64 \
     --save "$work/tokens" > /dev/null || fail 'no tokens'
+}
+get_tokens() {
+  get_plain_tokens
   "$load" --tcp "127.0.0.1:$port" --path /oauth/token --header "$form" --header "$basic" --body "$body" --requests 64 \
     --dpop "$(token_url)" --key "$work/proof.key" --save "$work/bound" > /dev/null || fail 'no bound tokens'
   bound="--tokens $work/bound --scheme DPoP --dpop https://api.example/bench --dpop-method GET --key $work/proof.key --learn-nonce"
