@@ -20,9 +20,10 @@
 
 #define HEAD_BYTES_MAX 65536u
 #define HEADERS_MAX 128u
+#define KEPT_CONNECTIONS_MAX 16L
 
 struct dep_fetcher {
-    CURL *easy;
+    CURL *spare; /* of the last transfer, for the next */
     CURLM *multi;
     int stop_fd;
 };
@@ -34,16 +35,20 @@ struct bytes {
     size_t max;
 };
 
-/* One running fetch. */
-struct run {
-    const struct dep_fetch_policy *policy;
+struct dep_fetch_transfer {
+    struct dep_fetcher *fetcher;
+    CURL *easy;
+    struct curl_slist *headers;
+    CURLcode code;
+    bool has_ended;
+    bool may_loopback, may_private;
     bool is_plain_http;
     bool is_unix;
     bool is_address_refused;
     bool has_length, is_too_large;
     struct bytes head; /* "name\0value\0" for each header */
     struct bytes body;
-    unsigned headers_count;
+    unsigned headers_count; /* of the answer */
 };
 
 static bool append(struct bytes *bytes, const char *data, size_t len)
@@ -71,7 +76,7 @@ static bool append(struct bytes *bytes, const char *data, size_t len)
 
 /* Address rules */
 
-static bool may_connect(struct run *run, const struct sockaddr *address)
+static bool may_connect(struct dep_fetch_transfer *run, const struct sockaddr *address)
 {
     bool may = false;
 
@@ -82,10 +87,10 @@ static bool may_connect(struct run *run, const struct sockaddr *address)
         may = !run->is_plain_http;
         break;
     case DEP_NET_LOOPBACK:
-        may = run->policy->may_loopback;
+        may = run->may_loopback;
         break;
     case DEP_NET_SPECIAL:
-        may = run->policy->may_private && address->sa_family != AF_UNIX;
+        may = run->may_private && address->sa_family != AF_UNIX;
         break;
     }
     if (!may)
@@ -95,7 +100,7 @@ static bool may_connect(struct run *run, const struct sockaddr *address)
 
 static curl_socket_t open_socket(void *closure, curlsocktype purpose, struct curl_sockaddr *address)
 {
-    struct run *run = closure;
+    struct dep_fetch_transfer *run = closure;
 
     if (purpose != CURLSOCKTYPE_IPCXN || !may_connect(run, &address->addr))
         return CURL_SOCKET_BAD;
@@ -104,7 +109,7 @@ static curl_socket_t open_socket(void *closure, curlsocktype purpose, struct cur
 
 static int before_request(void *closure, char *primary_ip, char *local_ip, int primary_port, int local_port)
 {
-    struct run *run = closure;
+    struct dep_fetch_transfer *run = closure;
     struct sockaddr_in v4 = { .sin_family = AF_INET };
     struct sockaddr_in6 v6 = { .sin6_family = AF_INET6 };
     struct sockaddr_storage address = { 0 };
@@ -125,7 +130,7 @@ static int before_request(void *closure, char *primary_ip, char *local_ip, int p
 
 static size_t take_body(char *data, size_t size, size_t count, void *closure)
 {
-    struct run *run = closure;
+    struct dep_fetch_transfer *run = closure;
 
     (void)size; /* always 1 */
     if (!append(&run->body, data, count)) {
@@ -137,7 +142,7 @@ static size_t take_body(char *data, size_t size, size_t count, void *closure)
 
 static size_t take_header(char *data, size_t size, size_t count, void *closure)
 {
-    struct run *run = closure;
+    struct dep_fetch_transfer *run = closure;
     struct dep_str line = dep_str_trim(dep_str(data, count));
 
     (void)size;
@@ -241,9 +246,10 @@ static struct curl_slist *make_headers(const struct dep_fetch_request *request)
     return list;
 }
 
-static void set_limits(CURL *easy, struct run *run)
+static void set_limits(struct dep_fetch_transfer *run, const struct dep_fetch_policy *policy)
 {
-    long timeout_ms = run->policy->timeout_ms > 0 ? (long)run->policy->timeout_ms : 1;
+    long timeout_ms = policy->timeout_ms > 0 ? (long)policy->timeout_ms : 1;
+    CURL *easy = run->easy;
 
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(easy, CURLOPT_PROXY, "");
@@ -258,6 +264,12 @@ static void set_limits(CURL *easy, struct run *run)
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, timeout_ms < 10000 ? timeout_ms : 10000L);
     curl_easy_setopt(easy, CURLOPT_HTTP09_ALLOWED, 0L);
     curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    if (policy->ca_file != NULL)
+        curl_easy_setopt(easy, CURLOPT_CAINFO, policy->ca_file);
+#if LIBCURL_VERSION_NUM >= 0x075700
+    /* A name that is still being looked up when its time is over is left to its thread: the others do not wait for it. */
+    curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
+#endif
     curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
     curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, run);
     curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, before_request);
@@ -268,14 +280,17 @@ static void set_limits(CURL *easy, struct run *run)
     curl_easy_setopt(easy, CURLOPT_HEADERDATA, run);
 }
 
-static void set_request(CURL *easy, const struct dep_fetch_request *request, const char *method, const char *url,
-                        const char *unix_socket, struct curl_slist *headers)
+static void set_request(struct dep_fetch_transfer *run, const struct dep_fetch_request *request, const char *method,
+                        const char *url, const char *unix_socket)
 {
+    CURL *easy = run->easy;
+
     curl_easy_setopt(easy, CURLOPT_URL, url);
     curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
     curl_easy_setopt(easy, CURLOPT_USERAGENT, "deputy");
-    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
+    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, run->headers);
     curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, unix_socket);
+    curl_easy_setopt(easy, CURLOPT_PRIVATE, run);
     if (strcmp(method, "HEAD") == 0)
         curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
     if (!dep_str_is_absent(request->body)) {
@@ -288,34 +303,8 @@ static void set_request(CURL *easy, const struct dep_fetch_request *request, con
     curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, method);
 }
 
-/* Drives the transfer to its end, or to the first readable byte on the stop descriptor. */
-static CURLcode drive(struct dep_fetcher *fetcher)
-{
-    CURLcode code = CURLE_ABORTED_BY_CALLBACK;
-    int running = 1;
-
-    if (curl_multi_add_handle(fetcher->multi, fetcher->easy) != CURLM_OK)
-        return CURLE_FAILED_INIT;
-    while (curl_multi_perform(fetcher->multi, &running) == CURLM_OK && running > 0) {
-        struct curl_waitfd stop = { .fd = fetcher->stop_fd, .events = CURL_WAIT_POLLIN };
-
-        if (curl_multi_poll(fetcher->multi, &stop, fetcher->stop_fd >= 0 ? 1 : 0, 1000, NULL) != CURLM_OK ||
-            stop.revents != 0)
-            break;
-    }
-    if (running == 0) {
-        int left;
-        const CURLMsg *message = curl_multi_info_read(fetcher->multi, &left);
-
-        if (message != NULL && message->msg == CURLMSG_DONE)
-            code = message->data.result;
-    }
-    curl_multi_remove_handle(fetcher->multi, fetcher->easy);
-    return code;
-}
-
 /* One block: the header array, the header bytes, the body. */
-static struct dep_res finish(struct dep_fetcher *fetcher, struct run *run, struct dep_fetch_answer *ret_answer)
+static struct dep_res finish(struct dep_fetch_transfer *run, struct dep_fetch_answer *ret_answer)
 {
     size_t array = run->headers_count * sizeof(struct dep_header);
     char *memory = malloc(array + run->head.len + run->body.len + 1);
@@ -340,7 +329,7 @@ static struct dep_res finish(struct dep_fetcher *fetcher, struct run *run, struc
         memcpy(text, run->body.ptr, run->body.len);
     text[run->body.len] = '\0';
     answer.body = dep_str(text, run->body.len);
-    (void)curl_easy_getinfo(fetcher->easy, CURLINFO_RESPONSE_CODE, &status);
+    (void)curl_easy_getinfo(run->easy, CURLINFO_RESPONSE_CODE, &status);
     answer.status = (int)status;
     *ret_answer = answer;
     return DEP_OK;
@@ -348,7 +337,7 @@ static struct dep_res finish(struct dep_fetcher *fetcher, struct run *run, struc
 
 /* What the URL itself must be: https, or http where the policy allows; nobody's password in it. */
 static struct dep_res check_url(const struct dep_fetch_policy *policy, const struct dep_fetch_request *request,
-                                struct run *run)
+                                struct dep_fetch_transfer *run)
 {
     struct dep_url url;
 
@@ -363,35 +352,25 @@ static struct dep_res check_url(const struct dep_fetch_policy *policy, const str
     return DEP_OK;
 }
 
-static struct dep_res run_fetch(struct dep_fetcher *fetcher, struct run *run, const struct dep_fetch_request *request,
-                                struct dep_fetch_answer *ret_answer)
+/* The copies of what is asked for; libcurl makes its own of all but headers and body. */
+static bool set_up(struct dep_fetch_transfer *run, const struct dep_fetch_policy *policy,
+                   const struct dep_fetch_request *request)
 {
     char *url = copy_c(request->url);
     char *method = copy_c(dep_str_is_blank(request->method) ? DEP_STR("GET") : request->method);
     char *unix_socket = run->is_unix ? copy_c(request->unix_socket) : NULL;
-    struct curl_slist *headers = make_headers(request);
-    struct dep_res res = DEP_FAIL(NET_FETCH);
+    bool is_set = false;
 
-    if (url != NULL && method != NULL && headers != NULL && (!run->is_unix || unix_socket != NULL)) {
-        curl_easy_reset(fetcher->easy);
-        set_limits(fetcher->easy, run);
-        set_request(fetcher->easy, request, method, url, unix_socket, headers);
-
-        CURLcode code = drive(fetcher);
-
-        if (code == CURLE_OK)
-            res = finish(fetcher, run, ret_answer);
-        else if (run->is_too_large)
-            res = DEP_FAIL(NET_FETCH_SIZE);
-        else if (run->is_address_refused)
-            res = DEP_FAIL(NET_FETCH_ADDRESS);
-        curl_easy_reset(fetcher->easy);
+    run->headers = make_headers(request);
+    if (url != NULL && method != NULL && run->headers != NULL && (!run->is_unix || unix_socket != NULL)) {
+        set_limits(run, policy);
+        set_request(run, request, method, url, unix_socket);
+        is_set = true;
     }
-    curl_slist_free_all(headers);
     free(unix_socket);
     free(method);
     free(url);
-    return res;
+    return is_set;
 }
 
 struct dep_fetcher *dep_fetcher_new(int stop_fd)
@@ -402,13 +381,14 @@ struct dep_fetcher *dep_fetcher_new(int stop_fd)
         return NULL;
     fetcher->stop_fd = stop_fd;
     if (curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK) { /* counted, and safe from any thread since 7.84 */
-        fetcher->easy = curl_easy_init();
+        fetcher->spare = curl_easy_init();
         fetcher->multi = curl_multi_init();
     }
-    if (fetcher->easy == NULL || fetcher->multi == NULL) {
+    if (fetcher->spare == NULL || fetcher->multi == NULL) {
         dep_fetcher_free(fetcher);
         return NULL;
     }
+    (void)curl_multi_setopt(fetcher->multi, CURLMOPT_MAXCONNECTS, KEPT_CONNECTIONS_MAX);
     return fetcher;
 }
 
@@ -416,23 +396,129 @@ void dep_fetcher_free(struct dep_fetcher *fetcher)
 {
     if (fetcher == NULL)
         return;
-    curl_easy_cleanup(fetcher->easy);
+    curl_easy_cleanup(fetcher->spare);
     (void)curl_multi_cleanup(fetcher->multi);
     free(fetcher);
+}
+
+static void give_back(struct dep_fetch_transfer *run)
+{
+    struct dep_fetcher *fetcher = run->fetcher;
+
+    if (run->easy != NULL)
+        (void)curl_multi_remove_handle(fetcher->multi, run->easy);
+    if (run->easy != NULL && fetcher->spare == NULL) {
+        curl_easy_reset(run->easy);
+        fetcher->spare = run->easy;
+    } else {
+        curl_easy_cleanup(run->easy);
+    }
+    curl_slist_free_all(run->headers);
+    free(run->head.ptr);
+    free(run->body.ptr);
+    free(run);
+}
+
+struct dep_res dep_fetch_begin(struct dep_fetcher *fetcher, const struct dep_fetch_policy *policy,
+                               const struct dep_fetch_request *request, struct dep_fetch_transfer **ret_transfer)
+{
+    struct dep_fetch_transfer *run = calloc(1, sizeof(*run));
+    struct dep_res res;
+
+    if (run == NULL)
+        return DEP_FAIL(NET_FETCH);
+    run->fetcher = fetcher;
+    run->may_loopback = policy->may_loopback;
+    run->may_private = policy->may_private;
+    run->head.max = HEAD_BYTES_MAX;
+    run->body.max = policy->body_bytes_max;
+    res = check_url(policy, request, run);
+    if (dep_is_ok(res)) {
+        run->easy = fetcher->spare != NULL ? fetcher->spare : curl_easy_init();
+        fetcher->spare = NULL;
+        if (run->easy == NULL || !set_up(run, policy, request) ||
+            curl_multi_add_handle(fetcher->multi, run->easy) != CURLM_OK)
+            res = DEP_FAIL(NET_FETCH);
+    }
+    if (!dep_is_ok(res)) {
+        give_back(run);
+        return res;
+    }
+    *ret_transfer = run;
+    return DEP_OK;
+}
+
+/* Moves what can be moved. False: libcurl cannot go on. */
+static bool perform(struct dep_fetcher *fetcher, bool *ret_has_ended)
+{
+    int running, left;
+    bool is_able = curl_multi_perform(fetcher->multi, &running) == CURLM_OK;
+    const CURLMsg *message;
+
+    while ((message = curl_multi_info_read(fetcher->multi, &left)) != NULL) {
+        CURLcode code = message->data.result;
+        CURL *easy = message->easy_handle;
+        char *owner = NULL;
+
+        if (message->msg != CURLMSG_DONE || curl_easy_getinfo(easy, CURLINFO_PRIVATE, &owner) != CURLE_OK)
+            continue;
+
+        struct dep_fetch_transfer *run = (struct dep_fetch_transfer *)(void *)owner;
+
+        run->code = code;
+        run->has_ended = true;
+        *ret_has_ended = true;
+    }
+    return is_able;
+}
+
+bool dep_fetch_wait(struct dep_fetcher *fetcher, int wake_fd, int64_t timeout_ms)
+{
+    struct curl_waitfd fds[2];
+    unsigned count = 0;
+    bool has_ended = false;
+
+    if (fetcher->stop_fd >= 0)
+        fds[count++] = (struct curl_waitfd){ .fd = fetcher->stop_fd, .events = CURL_WAIT_POLLIN };
+    if (wake_fd >= 0)
+        fds[count++] = (struct curl_waitfd){ .fd = wake_fd, .events = CURL_WAIT_POLLIN };
+    if (!perform(fetcher, &has_ended))
+        return false;
+    if (has_ended)
+        return true;
+    if (curl_multi_poll(fetcher->multi, fds, count, timeout_ms < 1000 ? (int)timeout_ms : 1000, NULL) != CURLM_OK)
+        return false;
+    return (fetcher->stop_fd < 0 || fds[0].revents == 0) && perform(fetcher, &has_ended);
+}
+
+bool dep_fetch_has_ended(const struct dep_fetch_transfer *transfer)
+{
+    return transfer->has_ended;
+}
+
+struct dep_res dep_fetch_end(struct dep_fetch_transfer *transfer, struct dep_fetch_answer *ret_answer)
+{
+    struct dep_res res = DEP_FAIL(NET_FETCH);
+
+    if (transfer->has_ended && transfer->code == CURLE_OK)
+        res = finish(transfer, ret_answer);
+    else if (transfer->is_too_large)
+        res = DEP_FAIL(NET_FETCH_SIZE);
+    else if (transfer->is_address_refused)
+        res = DEP_FAIL(NET_FETCH_ADDRESS);
+    give_back(transfer);
+    return res;
 }
 
 struct dep_res dep_fetch(struct dep_fetcher *fetcher, const struct dep_fetch_policy *policy,
                          const struct dep_fetch_request *request, struct dep_fetch_answer *ret_answer)
 {
-    struct run run = { .policy = policy, .head = { .max = HEAD_BYTES_MAX }, .body = { .max = policy->body_bytes_max } };
+    struct dep_fetch_transfer *transfer;
 
-    DEP_TRY(check_url(policy, request, &run));
-
-    struct dep_res res = run_fetch(fetcher, &run, request, ret_answer);
-
-    free(run.head.ptr);
-    free(run.body.ptr);
-    return res;
+    DEP_TRY(dep_fetch_begin(fetcher, policy, request, &transfer));
+    while (!transfer->has_ended && dep_fetch_wait(fetcher, -1, 1000))
+        ;
+    return dep_fetch_end(transfer, ret_answer);
 }
 
 void dep_fetch_answer_done(struct dep_fetch_answer *answer)

@@ -11,7 +11,8 @@ struct dep_fetch_policy {
     bool may_loopback; /* http and loopback addresses (development, side-cars) */
     bool may_private;  /* other special-use addresses; never by default */
     size_t body_bytes_max;
-    int64_t timeout_ms;
+    int64_t timeout_ms;  /* for the whole fetch, names and handshake included */
+    const char *ca_file; /* PEM: the authorities in place of the system's; NULL: those */
 };
 
 struct dep_fetch_request {
@@ -32,13 +33,23 @@ struct dep_fetch_answer {
 };
 
 struct dep_fetcher;
-/* One easy handle with its own connection cache; one thread at a time. `stop_fd` >= 0 ends a running fetch when
- * readable. */
+/* With its own connection cache; one thread at a time. `stop_fd` >= 0 ends a running fetch when readable. */
 struct dep_fetcher *dep_fetcher_new(int stop_fd);
 void dep_fetcher_free(struct dep_fetcher *fetcher);
 /* Any HTTP status is DEP_OK; DEP_ERR_NET_FETCH, _ADDRESS, _SIZE otherwise. dep_fetch_answer_done() releases. */
 DEP_MUST struct dep_res dep_fetch(struct dep_fetcher *fetcher, const struct dep_fetch_policy *policy,
                                   const struct dep_fetch_request *request, struct dep_fetch_answer *ret_answer);
+/* Several at once, on the thread that owns the fetcher. `request->body` must live until dep_fetch_end(); all else is copied. */
+struct dep_fetch_transfer;
+DEP_MUST struct dep_res dep_fetch_begin(struct dep_fetcher *fetcher, const struct dep_fetch_policy *policy,
+                                        const struct dep_fetch_request *request,
+                                        struct dep_fetch_transfer **ret_transfer);
+/* Moves all transfers on: until one has ended, `wake_fd` (-1: none) is readable, something arrived, or a time (at most a second) is
+ * over. False: the stop descriptor is readable, or nothing can be moved. */
+bool dep_fetch_wait(struct dep_fetcher *fetcher, int wake_fd, int64_t timeout_ms);
+bool dep_fetch_has_ended(const struct dep_fetch_transfer *transfer);
+/* Frees it, ended or not; results as those of dep_fetch(). */
+DEP_MUST struct dep_res dep_fetch_end(struct dep_fetch_transfer *transfer, struct dep_fetch_answer *ret_answer);
 void dep_fetch_answer_done(struct dep_fetch_answer *answer);
 
 #endif

@@ -421,6 +421,76 @@ DEP_TEST(the_stop_descriptor_ends_a_long_poll)
     close(ends[1]);
 }
 
+/* Begins to fetch from a liar; the URL's text need not stay. */
+static struct dep_fetch_transfer *begin_from(struct dep_fetcher *fetcher, const struct liar *liar, int64_t timeout_ms)
+{
+    const struct dep_fetch_policy policy = { .may_loopback = true, .body_bytes_max = 1000, .timeout_ms = timeout_ms };
+    struct dep_fetch_transfer *transfer = NULL;
+    char url[256];
+
+    if (!dep_is_ok(dep_fetch_begin(
+            fetcher, &policy, &(struct dep_fetch_request){ .url = url_of(url, "http://127.0.0.1:{}/", liar->port) },
+            &transfer)))
+        return NULL;
+    memset(url, 'x', sizeof(url));
+    return transfer;
+}
+
+DEP_TEST(F11_one_that_stalls_keeps_no_other)
+{
+    static const struct dep_str silences[] = { DEP_STR_INIT(""), DEP_STR_INIT("HTTP/1.1 200 OK\r\nX-"),
+                                               DEP_STR_INIT(OK200 "Content-Length: 5\r\n\r\nhel") };
+    struct liar slow[DEP_COUNT(silences)], good = { .says = DEP_STR(OK200 "Content-Length: 4\r\n\r\nkeys") };
+    struct dep_fetch_transfer *stalled[DEP_COUNT(silences)], *transfer;
+    struct dep_fetcher *fetcher = dep_fetcher_new(-1);
+    struct dep_fetch_answer answer = { 0 };
+
+    DEP_CHECK(t, start_liar(&good));
+    for (size_t i = 0; i < DEP_COUNT(silences); i++) {
+        slow[i] = (struct liar){ .says = silences[i], .holds = true };
+        DEP_CHECK(t, start_liar(&slow[i]));
+        stalled[i] = begin_from(fetcher, &slow[i], i == 0 ? 400 : 60000);
+        DEP_CHECK(t, stalled[i] != NULL);
+    }
+    for (unsigned round = 0; round < 3; round++) {
+        transfer = begin_from(fetcher, &good, 10000);
+        DEP_CHECK(t, transfer != NULL);
+        while (!dep_fetch_has_ended(transfer) && dep_fetch_wait(fetcher, -1, 1000))
+            continue;
+        DEP_CHECK_OK(t, dep_fetch_end(transfer, &answer));
+        DEP_CHECK_STR(t, answer.body, "keys");
+        dep_fetch_answer_done(&answer);
+        DEP_CHECK(t, !dep_fetch_has_ended(stalled[1]) && !dep_fetch_has_ended(stalled[2]));
+    }
+    /* The first has its own, shorter time. */
+    while (!dep_fetch_has_ended(stalled[0]) && dep_fetch_wait(fetcher, -1, 1000))
+        continue;
+    DEP_CHECK_FAIL(t, dep_fetch_end(stalled[0], &answer), NET_FETCH);
+    DEP_CHECK(t, !dep_fetch_has_ended(stalled[1]) && !dep_fetch_has_ended(stalled[2]));
+    /* What has not ended is given up. */
+    DEP_CHECK_FAIL(t, dep_fetch_end(stalled[1], &answer), NET_FETCH);
+    DEP_CHECK_FAIL(t, dep_fetch_end(stalled[2], &answer), NET_FETCH);
+    for (size_t i = 0; i < DEP_COUNT(silences); i++)
+        stop_liar(&slow[i]);
+    stop_liar(&good);
+    dep_fetcher_free(fetcher);
+}
+
+DEP_TEST(a_waiting_fetcher_is_woken)
+{
+    struct dep_fetcher *fetcher = dep_fetcher_new(-1);
+    int64_t before_ms = now_ms();
+    int ends[2];
+
+    DEP_CHECK(t, pipe(ends) == 0 && write(ends[1], "x", 1) == 1);
+    for (unsigned i = 0; i < 50; i++)
+        DEP_CHECK(t, dep_fetch_wait(fetcher, ends[0], 1000));
+    DEP_CHECK(t, now_ms() - before_ms < 20000);
+    close(ends[0]);
+    close(ends[1]);
+    dep_fetcher_free(fetcher);
+}
+
 DEP_TEST(F26_proxies_of_the_environment_are_ignored)
 {
     struct liar proxy = { .says = DEP_STR(OK200 "\r\n") };
@@ -464,6 +534,8 @@ int main(void)
         DEP_ROW(trailers_and_interim_answers_are_not_headers),
         DEP_ROW(F11_silence_ends_at_the_timeout),
         DEP_ROW(the_stop_descriptor_ends_a_long_poll),
+        DEP_ROW(F11_one_that_stalls_keeps_no_other),
+        DEP_ROW(a_waiting_fetcher_is_woken),
         DEP_ROW(F26_proxies_of_the_environment_are_ignored),
     };
 

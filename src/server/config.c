@@ -25,6 +25,7 @@ static const cyaml_schema_field_t fields[] = {
     CYAML_FIELD_SEQUENCE("admin_uids", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct dep_config, admin_uids, &uid, 0,
                          DEP_ADMIN_UIDS_MAX),
     TEXT(key_encryption_key_file),
+    TEXT(issuers_ca_file),
     TEXT(nonce_key_file),
     TEXT(signing_alg),
     NUMBER(workers),
@@ -268,6 +269,7 @@ void dep_config_free(struct dep_config *config)
     free(config->admin_socket);
     free(config->admin_uids);
     free(config->key_encryption_key_file);
+    free(config->issuers_ca_file);
     free(config->nonce_key_file);
     free(config->signing_alg);
     free(config);

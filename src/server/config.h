@@ -17,8 +17,9 @@ struct dep_config {
     char *key_encryption_key_file; /* 32 bytes, raw or base64url; mode 0600 or stricter */
     int64_t *admin_uids;           /* who may use the admin socket beside root and the daemon's own user */
     unsigned admin_uids_count;
-    char *nonce_key_file; /* 32 bytes, shared by nodes; default: random at each start */
-    char *signing_alg;    /* of the key made at first start: ES256 */
+    char *issuers_ca_file; /* PEM: who may vouch for foreign issuers' servers, in place of the system's authorities */
+    char *nonce_key_file;  /* 32 bytes, shared by nodes; default: random at each start */
+    char *signing_alg;     /* of the key made at first start: ES256 */
     int64_t workers;
     int64_t connections_max;
     int64_t access_token_lifetime_s;

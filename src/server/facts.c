@@ -66,6 +66,7 @@ static const void *load_issuer_key(struct dep_loader *loader, struct dep_str id)
     const struct dep_cell *cell;
     enum dep_alg alg;
     bool must_fetch = false;
+    uint64_t lookups;
     struct dep_issuer_keys *keys;
 
     if (!dep_str_cut(&rest, '\n', &issuer) || !dep_str_cut(&rest, '\n', &alg_name))
@@ -77,9 +78,12 @@ static const void *load_issuer_key(struct dep_loader *loader, struct dep_str id)
         return NULL;
     if (cell->jwks != NULL)
         return dep_jwks_find(cell->jwks, kid, alg);
-    keys = dep_issuers_get(loader->server->issuers, issuer, kid, alg, loader->now, &must_fetch);
-    if (must_fetch && !loader->is_parked_before)
-        loader->must_fetch = cell->id;
+    keys = dep_issuers_get(loader->server->issuers, (struct dep_issuer_place){ cell->id, cell->issuer.jwks_uri }, kid,
+                           alg, loader->now, &must_fetch, &lookups);
+    if (must_fetch && !loader->is_parked_before) {
+        loader->must_fetch = cell;
+        loader->lookups = lookups;
+    }
     if (keys == NULL)
         return NULL;
     DEP_ASSERT(loader->issuer_keys_count < 2);

@@ -13,8 +13,9 @@ struct dep_loader {
     struct dep_facts facts;
     struct dep_issuer_keys *issuer_keys[2]; /* held for the length of the decision */
     size_t issuer_keys_count;
-    struct dep_str must_fetch; /* an issuer whose keys are not here: the request waits for them */
-    bool is_parked_before;     /* it has waited once, or will not: now it takes what there is */
+    const struct dep_cell *must_fetch; /* an issuer whose keys are not here: the request waits for them */
+    uint64_t lookups;                  /* of that issuer, for dep_issuers_park() */
+    bool is_parked_before;             /* it has waited once, or will not: now it takes what there is */
 };
 
 /* All arguments outlive the loader. */

@@ -123,7 +123,7 @@ static struct dep_res decide(struct flow *flow)
                            &flow->loader.facts, flow->now, flow->random, &flow->decision));
         if (flow->decision.needs_count > 0) {
             dep_loader_load(&flow->loader, &flow->decision);
-            if (!dep_str_is_absent(flow->loader.must_fetch))
+            if (flow->loader.must_fetch != NULL)
                 return DEP_OK;
         } else if (settle(flow, &res)) {
             return res;
@@ -342,8 +342,11 @@ static bool is_recorded(enum dep_endpoint endpoint)
 /* Keys are fetched by another thread, which then runs the request again; a worker waits for nobody. */
 static struct dep_res park(struct flow *flow)
 {
+    const struct dep_cell *cell = flow->loader.must_fetch;
+
     dep_net_defer(flow->exchange);
-    return dep_issuers_park(flow->server->issuers, flow->exchange, flow->loader.must_fetch);
+    return dep_issuers_park(flow->server->issuers, flow->exchange,
+                            (struct dep_issuer_place){ cell->id, cell->issuer.jwks_uri }, flow->loader.lookups);
 }
 
 static void run(struct flow *flow)
@@ -352,7 +355,7 @@ static void run(struct flow *flow)
     struct dep_res res;
 
     res = decide(flow);
-    if (dep_is_ok(res) && !dep_str_is_absent(flow->loader.must_fetch)) {
+    if (dep_is_ok(res) && flow->loader.must_fetch != NULL) {
         res = park(flow);
         if (!dep_is_ok(res))
             reply_refusal(flow, res.err);

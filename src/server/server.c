@@ -262,15 +262,31 @@ static bool is_loopback(const char *issuer)
     return dep_is_ok(dep_url_parse(dep_str_c(issuer), &url)) && dep_url_is_loopback(&url);
 }
 
-/* Where an issuer's keys are, when its record says so; else they are found by discovery. */
-static struct dep_str find_keys_url(void *context, struct dep_str issuer, struct dep_arena *arena)
+/* A file that is not there would look like issuers that are all down. */
+static struct dep_res take_ca_file(struct dep_server *server, const struct dep_config *config,
+                                   char message[DEP_CONFIG_MESSAGE_MAX])
 {
-    struct dep_snapshot *snapshot = dep_server_snapshot(context);
-    const struct dep_cell *cell = dep_snapshot_find(snapshot, DEP_RECORD_ISSUER, issuer);
-    struct dep_str url = cell == NULL ? DEP_STR_ABSENT : dep_arena_dup(arena, cell->issuer.jwks_uri);
+    if (config->issuers_ca_file == NULL)
+        return DEP_OK;
+    if (access(config->issuers_ca_file, R_OK) != 0) {
+        (void)snprintf(message, DEP_CONFIG_MESSAGE_MAX, "issuers_ca_file %.300s: %s", config->issuers_ca_file,
+                       strerror(errno));
+        return DEP_FAIL(CONFIG_FILE);
+    }
+    server->issuers_ca_file = strdup(config->issuers_ca_file);
+    return server->issuers_ca_file == NULL ? DEP_FAIL(ARENA_FULL) : DEP_OK;
+}
 
-    dep_snapshot_unref(snapshot);
-    return url;
+static struct dep_res start_issuers(struct dep_server *server, const struct dep_config *config)
+{
+    const struct dep_issuers_config issuers = {
+        .may_loopback = is_loopback(config->issuer),
+        .ca_file = server->issuers_ca_file,
+        .again = dep_server_handle_again,
+        .context = server,
+    };
+
+    return dep_issuers_start(&issuers, &server->issuers);
 }
 
 static struct dep_res start(struct dep_server *server, struct dep_config *config, char message[DEP_CONFIG_MESSAGE_MAX])
@@ -280,6 +296,7 @@ static struct dep_res start(struct dep_server *server, struct dep_config *config
     };
 
     server->key_grace_s = config->access_token_lifetime_s + 30;
+    DEP_TRY(take_ca_file(server, config, message));
     DEP_TRY(open_workers(server, config));
     DEP_TRY(open_state(server, config, &server->admin_worker.arena, message));
     dep_arena_reset(&server->admin_worker.arena);
@@ -287,8 +304,7 @@ static struct dep_res start(struct dep_server *server, struct dep_config *config
     writer.store = server->store;
     writer.log = server->log;
     DEP_TRY(dep_writer_start(&writer, &server->writer));
-    DEP_TRY(dep_issuers_start(is_loopback(config->issuer), find_keys_url, dep_server_handle_again, server,
-                              &server->issuers));
+    DEP_TRY(start_issuers(server, config));
     return open_sockets(server, config, message);
 }
 
@@ -336,6 +352,7 @@ void dep_server_stop(struct dep_server *server)
     if (server->store != NULL)
         dep_store_free(server->store);
     dep_issuers_free(server->issuers);
+    free(server->issuers_ca_file);
     dep_feed_free(server->feed);
     dep_limiter_free(server->limiter);
     dep_replay_free(server->replay);
@@ -365,10 +382,12 @@ struct dep_res dep_server_reload(struct dep_server *server, struct dep_config *c
 
     if (!is_same(old->issuer, config->issuer) || !is_same(old->listen, config->listen) ||
         !is_same(old->data_dir, config->data_dir) || !is_same(old->admin_socket, config->admin_socket) ||
-        !is_same(old->key_encryption_key_file, config->key_encryption_key_file) || old->workers != config->workers ||
+        !is_same(old->key_encryption_key_file, config->key_encryption_key_file) ||
+        !is_same(old->issuers_ca_file, config->issuers_ca_file) || old->workers != config->workers ||
         old->connections_max != config->connections_max || old->replay_entries_max != config->replay_entries_max) {
         (void)snprintf(message, DEP_CONFIG_MESSAGE_MAX,
-                       "issuer, listen, data_dir, admin_socket, key_encryption_key_file, workers, connections_max and "
+                       "issuer, listen, data_dir, admin_socket, key_encryption_key_file, issuers_ca_file, workers, "
+                       "connections_max and "
                        "replay_entries_max need a restart");
         dep_config_free(config);
         return DEP_FAIL(CONFIG_SYNTAX);

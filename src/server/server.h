@@ -46,6 +46,7 @@ struct dep_server {
     struct dep_worker admin_worker;
     struct dep_worker fetch_worker; /* runs requests that waited for an issuer's keys */
     struct dep_issuers *issuers;
+    char *issuers_ca_file; /* NULL: the system's authorities */
     struct dep_crypto *writer_crypto;
     struct dep_store *store;
     struct dep_ledger *ledger; /* of the admin API's writes */
