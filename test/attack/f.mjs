@@ -1,18 +1,18 @@
 // Group F: what the server fetches from foreign issuers (metadata and keys), played by bent issuers on loopback; and addresses, names and
 // redirects by which it could be sent somewhere else.
-import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import https from 'node:https';
 import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { gzipSync } from 'node:zlib';
+import { Authority, hasOpenssl } from '../lib/authority.mjs';
 import { Clock } from '../lib/clock.mjs';
-import { root } from '../lib/daemon.mjs';
-import { Key, decode, randomId } from '../lib/forge.mjs';
+import { Key, randomId } from '../lib/forge.mjs';
 import { Idp } from '../lib/idp.mjs';
 import { Ledger } from '../lib/ledger.mjs';
-import { Suite, check, equal, skip } from '../lib/tap.mjs';
+import { Sluggish, drip, dripFrom, passTo, saysThenStalls, silent } from '../lib/sluggish.mjs';
+import { Suite, check, equal } from '../lib/tap.mjs';
 import { RS1, World } from '../lib/world.mjs';
 
 const ID_TOKEN = 'urn:ietf:params:oauth:token-type:id_token';
@@ -28,7 +28,8 @@ proxy.seen = 0;
 await new Promise((resolve) => proxy.listen(0, '127.0.0.1', resolve));
 const proxyUrl = `http://127.0.0.1:${proxy.address().port}`;
 const proxies = Object.fromEntries(['http_proxy', 'HTTP_PROXY', 'https_proxy', 'HTTPS_PROXY', 'all_proxy', 'ALL_PROXY'].map((name) => [name, proxyUrl]));
-const world = await World.start({ env: { ...clock.env, ...proxies } });
+const authority = hasOpenssl ? new Authority(folder, 'good') : null;
+const world = await World.start({ env: { ...clock.env, ...proxies }, config: authority ? { issuers_ca_file: authority.cert } : {} });
 const { daemon } = world;
 const ledger = new Ledger();
 suite.end(() => fs.rmSync(folder, { recursive: true, force: true }));
@@ -143,56 +144,106 @@ suite.row('F10 documents without measure, and lengths that lie', async () => {
   await taken('sizes');
 });
 
-suite.row('F11 a slow issuer: done in five seconds altogether, and nobody else waits', async () => {
-  const drip = (text) => (request) => {
-    let at = 0;
-    const timer = setInterval(() => request.socket.write(text[at++ % text.length]), 200);
-    request.socket.on('close', () => clearInterval(timer)).on('error', () => {});
+// Issuers whose keys are at servers that stall, each in its own way. What each says when it has mended its ways comes last.
+async function sluggards() {
+  const documents = new Map();
+  const tls = authority && https.createServer(authority.leaf('IP:127.0.0.1'), (request, response) => response.end(documents.get(request.url)));
+  if (tls) await new Promise((resolve) => tls.listen(0, '127.0.0.1', resolve));
+  const stalls = [
+    ['accepts and says nothing', 'http', silent],
+    ['headers by the byte', 'http', drip(`HTTP/1.1 200 OK\r\nX: ${'x'.repeat(500)}`)],
+    ['headers, then nothing', 'http', saysThenStalls(head('Content-Length: 500\r\n'))],
+    ['the body by the byte', 'http', (socket) => { socket.write(head('Content-Length: 60000\r\n')); drip(' ')(socket); }],
+    ['half a body', 'http', saysThenStalls(`${head('Content-Length: 500\r\n')}{"keys":[`)],
+  ];
+  if (tls)
+    stalls.push(
+      ['no word of the handshake', 'https', silent],
+      ['half a ServerHello', 'https', saysThenStalls(Buffer.from('160303007a0200007603', 'hex'))],
+      ['the handshake by the byte', 'https', dripFrom(tls.address().port)],
+    );
+  const all = [];
+  for (const [label, scheme, speak] of stalls) {
+    const [server, idp] = [await Sluggish.start(speak), await Idp.start()];
+    const keys = JSON.stringify(idp.jwks);
+    documents.set(`/${all.length}`, keys);
+    await trust(idp, { jwks_uri: `${scheme}://127.0.0.1:${server.port}/${all.length}` });
+    const plain = (socket) => socket.once('data', () => socket.end(`${head(`Content-Length: ${keys.length}\r\nConnection: close\r\n`)}${keys}`));
+    all.push({ label, server, idp, mend: () => { server.speak = scheme === 'https' ? passTo(tls.address().port) : plain; } });
+  }
+  const down = async () => {
+    for (const one of all) await Promise.all([one.server.down(), one.idp.down()]);
+    tls?.closeAllConnections();
+    tls?.close();
   };
-  const silent = () => {};
-  for (const [label, bend] of [
-    ['headers by the byte', (idp) => { idp.answers['/keys'] = drip(`HTTP/1.1 200 OK\r\nX: ${'x'.repeat(500)}`); }],
-    ['silence at the metadata', (idp) => {
-      for (const name of ['openid-configuration', 'oauth-authorization-server']) idp.answers[`/.well-known/${name}`] = silent;
-    }],
-  ])
-    await withIdp(bend, async (idp) => {
-      const slow = timed(() => exchange(tokenOf(idp)));
-      let worst = 0;
-      for (let i = 0; i < 200; i += 1) {
-        const [answer, ms] = await timed(() => world.CB.token({ scope: 'read', resource: RS1 }));
-        ledger.token(answer, 'a bystander');
-        worst = Math.max(worst, ms);
-      }
-      check(worst < 500, `${label}: a bystander waited ${worst} ms`);
-      const [answer, ms] = await slow;
-      ledger.refusal(answer, { status: 400, error: 'invalid_request', label });
-      check(ms < LIMIT_MS, `${label}: after ${ms} ms`);
-    });
+  return { all, down };
+}
+
+suite.row('F11 issuers that drip or stall, in handshake, headers and body: other issuers are served while they do; done in five seconds altogether', async () => {
+  const { all, down } = await sluggards();
+  let ended = 0;
+  const slow = all.map((one) => timed(() => exchange(tokenOf(one.idp))).finally(() => { ended += 1; }));
+  await Promise.all(all.map((one) => one.server.until(1)));
+  // Each of these issuers is new, so its keys are fetched while all those fetches are under way.
+  for (let i = 0; i < 5; i += 1) await taken('another issuer meanwhile');
+  equal([ended, all.map((one) => one.server.open.size)], [0, all.map(() => 1)], 'the stalled fetches are still under way');
+  const spent = [];
+  for (let i = 0; i < 100; i += 1) {
+    const [answer, ms] = await timed(() => world.CB.token({ scope: 'read', resource: RS1 }));
+    ledger.token(answer, 'a bystander');
+    spent.push(ms);
+  }
+  check(Math.max(...spent) < 500, `a bystander waited ${Math.max(...spent)} ms`);
+  for (let i = 0; i < all.length; i += 1) {
+    const { label, server } = all[i];
+    const [answer, ms] = await slow[i];
+    ledger.refusal(answer, { status: 400, error: 'invalid_request', label });
+    check(ms < LIMIT_MS, `${label}: after ${ms} ms`);
+    await server.closed();
+    equal(server.seen, 1, `${label}: connections`);
+  }
+  clock.move(clock.offset_s + 11);
+  for (const one of all) {
+    one.mend();
+    ledger.token(await exchange(tokenOf(one.idp)), `${one.label}: mended, as the twin`);
+  }
+  await down();
+});
+
+suite.row('F11 slow metadata takes from the time that the keys have', async () => {
+  const { all: [sluggard], down } = await sluggards();
+  await withIdp((idp) => {
+    const text = JSON.stringify({ issuer: idp.issuer, jwks_uri: `http://127.0.0.1:${sluggard.server.port}/` });
+    idp.answers['/.well-known/openid-configuration'] = (request, response) => setTimeout(() => response.end(text), 2500);
+  }, async (idp) => {
+    await refused(idp, 'metadata after 2.5 s, keys never');
+    equal(sluggard.server.seen, 1, 'the keys were asked for');
+  });
+  await withIdp((idp) => {
+    for (const name of ['openid-configuration', 'oauth-authorization-server']) idp.answers[`/.well-known/${name}`] = silent;
+  }, (idp) => refused(idp, 'silence at both places of the metadata'));
+  await down();
   await taken('slow');
 });
 
-suite.row('F12 a certificate that nobody vouches for', async () => {
-  const [key, certificate] = [path.join(folder, 'key.pem'), path.join(folder, 'cert.pem')];
-  try {
-    execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', key, '-out', certificate,
-      '-days', '2', '-subj', '/CN=127.0.0.1', '-addext', 'subjectAltName=IP:127.0.0.1'], { stdio: 'ignore' });
-  } catch {
-    skip('openssl is not installed');
+suite.row('F11 more requests than may wait for one issuer: 503, and other issuers are served', async () => {
+  const { all: [{ idp, server }], down } = await sluggards();
+  const WAITING_MAX = 128;
+  let ended = 0;
+  const waiting = Array.from({ length: WAITING_MAX }, () => exchange(tokenOf(idp)).finally(() => { ended += 1; }));
+  await server.until(1);
+  const more = await Promise.all(Array.from({ length: 150 }, () => exchange(tokenOf(idp))));
+  const refusals = more.filter((answer) => answer.status === 503);
+  for (const answer of refusals) {
+    equal([answer.json.error, answer.header('retry-after') !== null], ['temporarily_unavailable', true], answer.text);
+    check(/\bno-store\b/.test(answer.header('cache-control')), 'no-store');
   }
-  let asked = 0;
-  const idp = await Idp.start();
-  const server = https.createServer({ key: fs.readFileSync(key), cert: fs.readFileSync(certificate) }, (request, response) => {
-    asked += 1;
-    response.end(JSON.stringify(idp.jwks));
-  });
-  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-  await trust(idp, { jwks_uri: `https://127.0.0.1:${server.address().port}/keys` });
-  await refused(idp, 'self-signed');
-  equal(asked, 0, 'requests over it');
-  server.close();
-  await idp.down();
-  await taken('TLS');
+  // All those that wait came before or among these; whoever found no room did not wait.
+  equal(refusals.length, 150, 'refused');
+  await taken('another issuer meanwhile');
+  equal([ended, server.open.size, server.seen], [0, 1, 1], 'they still wait, for one fetch');
+  for (const answer of await Promise.all(waiting)) ledger.refusal(answer, { status: 400, error: 'invalid_request', label: 'waited' });
+  await down();
 });
 
 suite.row('F15 jwks_uri of the metadata leads to other networks, other protocols, other files', async () => {
@@ -265,16 +316,66 @@ suite.row('A32 the iss of a stranger moves nobody', async () => {
   await idp.down();
 });
 
-suite.row('F24 the answer tells nothing about what was found at an address', async () => {
+suite.row('F24 neither the answer nor its time tells what was found at an address', async () => {
   const texts = new Set();
-  for (const bend of [
-    (idp) => { idp.answers['/keys'] = (request, response) => response.end('<html>'); },
-    (idp) => { idp.answers['/keys'] = (request, response) => response.writeHead(403).end('forbidden'); },
-    (idp) => { idp.answers['/keys'] = (request) => request.socket.destroy(); },
-    (idp) => { Object.defineProperty(idp, 'metadata', { value: { issuer: idp.issuer, jwks_uri: 'http://127.0.0.1:1/keys' } }); },
+  const closed = await Sluggish.start(silent);
+  await closed.down();
+  for (const [label, bend] of [
+    ['open, no JSON', (idp) => { idp.answers['/keys'] = (request, response) => response.end('<html>'); }],
+    ['open, forbidden', (idp) => { idp.answers['/keys'] = (request, response) => response.writeHead(403).end('forbidden'); }],
+    ['open, no HTTP', (idp) => { idp.answers['/keys'] = raw('SSH-2.0-OpenSSH_9.2\r\n'); }],
+    ['hangs up', (idp) => { idp.answers['/keys'] = (request) => request.socket.destroy(); }],
+    ['closed', (idp) => { Object.defineProperty(idp, 'metadata', { value: { issuer: idp.issuer, jwks_uri: `http://127.0.0.1:${closed.port}/keys` } }); }],
+    ['an address that may not be', (idp) => { Object.defineProperty(idp, 'metadata', { value: { issuer: idp.issuer, jwks_uri: 'http://10.0.0.1/keys' } }); }],
+    ['slower by half a second', (idp) => { idp.answers['/keys'] = (request, response) => setTimeout(() => response.end('<html>'), 500); }],
   ])
-    await withIdp(bend, async (idp) => texts.add((await refused(idp, 'oracle')).text.replace(/[0-9A-Z]{26}/, '')));
+    await withIdp(bend, async (idp) => {
+      const [answer, ms] = await timed(() => refused(idp, label));
+      texts.add(answer.text.replace(/[0-9A-Z]{26}/, ''));
+      check(ms >= 990 && ms < 1990, `${label}: after ${ms} ms`);
+    });
   equal(texts.size, 1, [...texts].join('\n'));
+  // Keys that are there are given at once.
+  await withIdp(() => {}, async (idp) => {
+    const [answer, ms] = await timed(() => exchange(tokenOf(idp)));
+    ledger.token(answer, 'twin');
+    check(ms < 900, `twin: after ${ms} ms`);
+  });
+});
+
+suite.row('A33 a key that is new since the first fetch is found at once; then one fetch in ten seconds, whoever asks', async () => {
+  await withIdp(() => {}, async (idp) => {
+    ledger.token(await exchange(tokenOf(idp)), 'the first key');
+    idp.keys.unshift(Key.generate('ES256'));
+    ledger.token(await exchange(tokenOf(idp)), 'the key after it, at once');
+    equal(idp.count('/keys'), 2, 'fetches');
+    for (let round = 0; round < 6; round += 1) {
+      for (let i = 0; i < 20; i += 1) equal((await exchange(tokenOf(idp, {}, { header: { kid: randomId() } }))).status, 400, 'unknown');
+      equal(idp.count('/keys'), 2 + round, 'fetches for unknown kids');
+      clock.move(clock.offset_s + 10);
+    }
+    idp.keys.unshift(Key.generate('ES256'));
+    ledger.token(await exchange(tokenOf(idp)), 'a new key, after a minute of that');
+  });
+});
+
+suite.row('a record that is made anew, or that names another place, inherits no keys', async () => {
+  const [first, second] = [await Idp.start(), await Idp.start()];
+  const record = `/issuers/${encodeURIComponent(first.issuer)}`;
+  const by = (idp) => exchange(tokenOf(first, { iat: clock.now + 5 }, { key: idp.key }));
+  await trust(first, { jwks_uri: `${first.origin}/keys` });
+  ledger.token(await by(first), 'the first key');
+  await daemon.admin('PATCH', record, { jwks_uri: `${second.origin}/keys` }, { want: 200 });
+  ledger.refusal(await by(first), { status: 400, error: 'invalid_request', label: 'moved: the old key' });
+  ledger.token(await by(second), 'moved: the new key');
+  equal((await daemon.admin('DELETE', record)).status < 300, true, 'removed');
+  ledger.refusal(await by(second), { status: 400, error: 'invalid_request', label: 'removed' });
+  const again = await daemon.admin('POST', '/issuers', { id: first.issuer, name: `idp${names}`, org: 'org1', uses: ['subject'], ceiling });
+  check(again.status >= 400, `the name of one that is gone: ${again.text}`);
+  await trust(first, { jwks_uri: `${first.origin}/keys` });
+  ledger.refusal(await by(second), { status: 400, error: 'invalid_request', label: 'made anew: the key of the last one' });
+  ledger.token(await by(first), 'made anew: its own key');
+  await Promise.all([first.down(), second.down()]);
 });
 
 suite.row('F26 proxies of the environment are not used', async () => {
@@ -289,59 +390,6 @@ suite.row('F28 nobody there: refused at once, recorded, and the server goes on',
   const record = daemon.audit().find((one) => one.id === answer.header('deputy-decision'));
   equal([record?.outcome, record?.reason], ['deny', 'JWS_KID'], 'its record');
   await taken('nobody there');
-});
-
-// ---- a server that is not for development: loopback and private networks are forbidden to it ----
-
-async function strictWorld(hosts) {
-  const library = path.join(folder, 'names.so');
-  execFileSync(process.env.CC ?? 'gcc', ['-shared', '-fPIC', '-O1', '-D_GNU_SOURCE', '-o', library, path.join(root, 'test/lib/names.c'), '-ldl']);
-  fs.writeFileSync(path.join(folder, 'names'), hosts);
-  const env = {
-    LD_PRELOAD: library, TEST_NAMES: path.join(folder, 'names'), TEST_CONNECTS: path.join(folder, 'connects'),
-    ASAN_OPTIONS: [process.env.ASAN_OPTIONS, 'verify_asan_link_order=0'].filter(Boolean).join(':'),
-  };
-  return World.start({ config: { issuer: 'https://as.example' }, env });
-}
-
-suite.row('F04 F05 F06 F07 loopback by another spelling, one private address among several, a name that moves', async () => {
-  const listener = net.createServer((socket) => {
-    listener.seen += 1;
-    socket.destroy();
-  });
-  listener.seen = 0;
-  await new Promise((resolve) => listener.listen(0, '127.0.0.1', resolve));
-  const { port } = listener.address();
-  const PUBLIC = '93.184.216.34';
-  const strict = await strictWorld([
-    `first.example ${PUBLIC} 127.0.0.1`, `second.example 127.0.0.1 ${PUBLIC}`, `moves.example ${PUBLIC}|127.0.0.1`, `mapped.example ::ffff:127.0.0.1`,
-    `private.example 10.0.0.1`, `public.example ${PUBLIC}`, '',
-  ].join('\n'));
-  const hosts = ['127.0.0.1', '2130706433', '0x7f000001', '0177.0.0.1', '127.1', '[::ffff:7f00:1]', 'localhost', 'localhost.', 'LOCALHOST', '0.0.0.0', '[::1]', '[::]',
-    'first.example', 'second.example', 'moves.example', 'mapped.example', 'private.example', 'public.example'];
-  const attempts = () => (fs.existsSync(path.join(folder, 'connects')) ? fs.readFileSync(path.join(folder, 'connects'), 'utf8').split('\n').filter((line) => line !== '') : []);
-  let registered = 0;
-  for (const host of hosts) {
-    const id = `https://${host}:${port}`;
-    const made = await strict.daemon.admin('POST', '/issuers', { id, name: `n${registered}`, org: 'org1', uses: ['subject'], ceiling });
-    if (made.status !== 201) {
-      equal(made.status, 400, `${host}: ${made.text}`);
-      continue;
-    }
-    registered += 1;
-    const idp = { issuer: id, key: strict.C1.key };
-    const text = Idp.prototype.token.call(idp, { aud: 'https://as.example' });
-    equal(decode(text).claims.iss, id, 'iss');
-    const [answer, ms] = await timed(() => strict.CB.exchange(text, { subject_token_type: ID_TOKEN, resource: RS1, scope: 'read' }));
-    equal([answer.status, answer.json.error], [400, 'invalid_request'], `${host}: ${answer.text}`);
-    check(ms < LIMIT_MS, `${host}: after ${ms} ms`);
-  }
-  check(registered >= 8, `registered ${registered}`);
-  const to = attempts();
-  equal([listener.seen, to.filter((line) => !line.startsWith(PUBLIC))], [0, []], 'connections to what is forbidden');
-  check(to.includes(`${PUBLIC} ${port}`), 'twin: the public address was tried');
-  listener.close();
-  await strict.daemon.stop();
 });
 
 suite.row('every refusal has one record, no token stands in any', async () => {

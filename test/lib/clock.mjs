@@ -1,21 +1,16 @@
 // The daemon's clock in a test's hand: moved, or standing still.
-import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { root } from './daemon.mjs';
 import { now_s } from './forge.mjs';
+import { preload } from './preload.mjs';
 
 export class Clock {
   constructor() {
     this.folder = fs.mkdtempSync(path.join(os.tmpdir(), 'deputy-test-'));
     this.file = path.join(this.folder, 'clock');
-    const library = path.join(this.folder, 'clock.so');
-    execFileSync(process.env.CC ?? 'gcc', ['-shared', '-fPIC', '-O1', '-o', library, path.join(root, 'test/lib/clock.c'), '-ldl']);
     this.write(0, 0);
-    // A sanitizer wants to be first; here it is not, and that is well.
-    const asan = [process.env.ASAN_OPTIONS, 'verify_asan_link_order=0'].filter(Boolean).join(':');
-    this.env = { LD_PRELOAD: library, TEST_CLOCK: this.file, ASAN_OPTIONS: asan };
+    this.env = { ...preload('clock', this.folder), TEST_CLOCK: this.file };
   }
 
   write(offset_s, frozen_s) {
