@@ -335,14 +335,15 @@ static struct dep_res finish(struct dep_fetch_transfer *run, struct dep_fetch_an
     return DEP_OK;
 }
 
-/* What the URL itself must be: https, or http where the policy allows; nobody's password in it. */
+/* What the URL itself must be: https, or http where the policy allows; nobody's password in it, and no colon without a port (F01). */
 static struct dep_res check_url(const struct dep_fetch_policy *policy, const struct dep_fetch_request *request,
                                 struct dep_fetch_transfer *run)
 {
     struct dep_url url;
 
     run->is_unix = !dep_str_is_absent(request->unix_socket);
-    if (!dep_is_ok(dep_url_parse(request->url, &url)) || !dep_str_is_absent(url.userinfo) || dep_str_is_blank(url.host))
+    if (!dep_is_ok(dep_url_parse(request->url, &url)) || !dep_str_is_absent(url.userinfo) ||
+        dep_str_is_blank(url.host) || (!dep_str_is_absent(url.port) && url.port.len == 0))
         return DEP_FAIL(NET_FETCH_ADDRESS);
     run->is_plain_http = dep_str_eq_nocase(url.scheme, DEP_STR("http"));
     if (!run->is_plain_http && !dep_str_eq_nocase(url.scheme, DEP_STR("https")))

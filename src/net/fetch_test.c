@@ -161,10 +161,19 @@ DEP_TEST(F04_loopback_in_every_spelling_is_refused)
 
 DEP_TEST(F01_bad_urls)
 {
-    static const char *const urls[] = {
-        "",          "x",        "/x",          "ftp://127.0.0.1/", "file:///etc/passwd",  "http://u:p@127.0.0.1/",
-        "http:///x", "http:h/x", "https://h /", "http://1.1.1.1/",  "gopher://127.0.0.1/", "http://127.0.0.1:99999/"
-    };
+    static const char *const urls[] = { "",
+                                        "x",
+                                        "/x",
+                                        "ftp://127.0.0.1/",
+                                        "file:///etc/passwd",
+                                        "http://u:p@127.0.0.1/",
+                                        "http:///x",
+                                        "http:h/x",
+                                        "https://h /",
+                                        "http://127.0.0.1:/",
+                                        "http://1.1.1.1/",
+                                        "gopher://127.0.0.1/",
+                                        "http://127.0.0.1:99999/" };
     struct dep_fetcher *fetcher = dep_fetcher_new(-1);
     struct dep_fetch_answer answer;
 
