@@ -221,13 +221,12 @@ struct dep_res dep_check_client_secret(struct dep_ctx *c)
 
 /* The fence: what may have been used before this start is refused. An assertion dated in the future, or not dated, could slip past
  * it after the next restart; such a one is remembered durably. */
-static struct dep_res check_fence(struct dep_ctx *c, const struct dep_jwt_times *times)
+static struct dep_res check_fence(struct dep_ctx *c, struct dep_str owner, struct dep_str jti,
+                                  const struct dep_jwt_times *times)
 {
-    int64_t oldest_s = c->policy->assertion_lifetime_s + c->policy->skew_s;
-    int64_t made = times->iat >= 0 ? times->iat : times->exp - oldest_s;
-
-    c->assertion_is_durable = times->iat < 0 || times->iat > c->now;
-    return c->policy->fence > 0 && made <= c->policy->fence ? DEP_FAIL(CLIENT_ASSERTION_FENCE) : DEP_OK;
+    dep_use_set(c, DEP_REPLAY_ASSERTION, owner, jti, times, &c->assertion_use);
+    return c->policy->fence > 0 && c->assertion_use.made <= c->policy->fence ? DEP_FAIL(CLIENT_ASSERTION_FENCE)
+                                                                             : DEP_OK;
 }
 
 static struct dep_res check_assertion_claims(struct dep_ctx *c)
@@ -247,11 +246,7 @@ static struct dep_res check_assertion_claims(struct dep_ctx *c)
         return DEP_FAIL(JWT_LIFETIME);
     if (!dep_is_ok(dep_json_str(DEP_JSON_GET(claims, "jti"), &jti)) || dep_str_is_blank(jti) || jti.len > DEP_JTI_MAX)
         return DEP_FAIL(CLIENT_ASSERTION_JTI);
-    DEP_TRY(check_fence(c, &times));
-    dep_replay_key(c->crypto, DEP_STR(""), DEP_REPLAY_ASSERTION, c->client->id, DEP_STR(""), jti, c->assertion_key);
-    c->assertion_until = times.exp + c->policy->skew_s;
-    c->is_assertion_single_use = true;
-    return DEP_OK;
+    return check_fence(c, c->client->id, jti, &times);
 }
 
 /* A credential that the platform gave the workload: Kubernetes renews it when it pleases and lets it be used until then, GitHub makes one
@@ -268,11 +263,7 @@ static struct dep_res check_workload(struct dep_ctx *c)
     if (!dep_is_ok(dep_json_str(DEP_JSON_GET(c->workload.claims, "jti"), &jti)) || dep_str_is_blank(jti) ||
         jti.len > DEP_JTI_MAX)
         return DEP_FAIL(CLIENT_ASSERTION_JTI);
-    DEP_TRY(check_fence(c, &times));
-    dep_replay_key(c->crypto, DEP_STR(""), DEP_REPLAY_ASSERTION, c->workload.iss, DEP_STR(""), jti, c->assertion_key);
-    c->assertion_until = times.exp + c->policy->skew_s;
-    c->is_assertion_single_use = true;
-    return DEP_OK;
+    return check_fence(c, c->workload.iss, jti, &times);
 }
 
 struct dep_res dep_check_client_assertion(struct dep_ctx *c)

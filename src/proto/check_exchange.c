@@ -157,9 +157,7 @@ static struct dep_res check_actor_jwt(struct dep_ctx *c)
     DEP_TRY(dep_jwt_times(claims, c->now, c->policy->skew_s, lifetime_s, true, &times));
     if (times.exp <= c->now || (c->policy->fence > 0 && times.iat <= c->policy->fence))
         return DEP_FAIL(JWT_EXPIRED);
-    dep_replay_key(c->crypto, DEP_STR(""), DEP_REPLAY_ACTOR, c->client->id, DEP_STR(""), jti, c->actor_key);
-    c->actor_until = times.exp + c->policy->skew_s;
-    c->actor_is_durable = times.iat > c->now;
+    dep_use_set(c, DEP_REPLAY_ACTOR, c->client->id, jti, &times, &c->actor_use);
     c->actor.token.exp = times.exp;
     c->actor.token.client_id = c->client->id;
     return DEP_OK;

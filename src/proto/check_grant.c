@@ -77,9 +77,6 @@ struct dep_res dep_check_grant_profile(struct dep_ctx *c)
     DEP_TRY(check_scope(c));
     if (c->policy->fence > 0 && times.iat <= c->policy->fence)
         return DEP_FAIL(GRANT_FENCE);
-    dep_replay_key(c->crypto, DEP_STR(""), DEP_REPLAY_GRANT, c->foreign.iss, DEP_STR(""), jti, c->grant_key);
-    c->grant_until = times.exp + c->policy->skew_s;
-    c->grant_is_durable = times.iat > c->now;
-    c->has_grant_jti = true;
+    dep_use_set(c, DEP_REPLAY_GRANT, c->foreign.iss, jti, &times, &c->grant_use);
     return DEP_OK;
 }

@@ -3,58 +3,55 @@
  * the key if it is absent; if it was there, the shell says so as a fact and decides again. */
 #include "proto/ctx.h"
 
-static bool is_used(struct dep_ctx *c, const unsigned char key[DEP_REPLAY_KEY_BYTES])
+void dep_use_set(const struct dep_ctx *c, enum dep_replay_purpose purpose, struct dep_str owner, struct dep_str jti,
+                 const struct dep_jwt_times *times, struct dep_use *ret_use)
 {
-    const void *value;
-
-    return dep_ctx_peek(c, DEP_FACT_REPLAY, dep_str((const char *)key, DEP_REPLAY_KEY_BYTES), &value);
+    ret_use->is_single = true;
+    /* One that does not say when it was made was made as early as its exp allows. */
+    ret_use->made = times->iat >= 0 ? times->iat : times->exp - c->policy->assertion_lifetime_s - c->policy->skew_s;
+    ret_use->until = times->exp + c->policy->skew_s;
+    ret_use->is_durable = times->iat < 0 || times->iat > c->now;
+    dep_replay_key(c->crypto, DEP_STR(""), purpose, owner, DEP_STR(""), jti, ret_use->key);
 }
 
-static void remember(struct dep_ctx *c, const unsigned char key[DEP_REPLAY_KEY_BYTES], int64_t expires, bool is_durable)
+/* `reason` when it was used before. */
+static struct dep_res use_up(struct dep_ctx *c, const struct dep_use *use, enum dep_err reason)
 {
-    struct dep_effect effect = { .kind = DEP_EFFECT_REMEMBER, .expires = expires, .is_durable = is_durable };
+    struct dep_effect effect = {
+        .kind = DEP_EFFECT_REMEMBER, .made = use->made, .expires = use->until, .is_durable = use->is_durable
+    };
+    const void *value;
 
+    if (!use->is_single)
+        return DEP_OK;
+    if (dep_ctx_peek(c, DEP_FACT_REPLAY, dep_str((const char *)use->key, sizeof(use->key)), &value))
+        return (struct dep_res){ reason };
     for (size_t i = 0; i < DEP_REPLAY_KEY_BYTES; i++)
-        effect.key[i] = key[i];
+        effect.key[i] = use->key[i];
     dep_ctx_effect(c, effect);
+    return DEP_OK;
 }
 
 struct dep_res dep_check_assertion_unused(struct dep_ctx *c)
 {
-    if (!c->is_assertion_single_use)
-        return DEP_OK;
-    if (is_used(c, c->assertion_key))
-        return DEP_FAIL(CLIENT_ASSERTION_REPLAY);
-    remember(c, c->assertion_key, c->assertion_until, c->assertion_is_durable);
-    return DEP_OK;
+    return use_up(c, &c->assertion_use, DEP_ERR_CLIENT_ASSERTION_REPLAY);
 }
 
 struct dep_res dep_check_proof_unused(struct dep_ctx *c)
 {
-    if (!c->has_dpop)
-        return DEP_OK;
-    if (is_used(c, c->dpop.replay_key))
-        return DEP_FAIL(DPOP_REPLAY);
-    remember(c, c->dpop.replay_key, c->dpop.replay_until, false);
-    return DEP_OK;
+    struct dep_use use = { .is_single = c->has_dpop, .made = c->dpop.iat, .until = c->dpop.replay_until };
+
+    for (size_t i = 0; i < DEP_REPLAY_KEY_BYTES; i++)
+        use.key[i] = c->dpop.replay_key[i];
+    return use_up(c, &use, DEP_ERR_DPOP_REPLAY);
 }
 
 struct dep_res dep_check_grant_unused(struct dep_ctx *c)
 {
-    if (!c->has_grant_jti)
-        return DEP_OK;
-    if (is_used(c, c->grant_key))
-        return DEP_FAIL(GRANT_REPLAY);
-    remember(c, c->grant_key, c->grant_until, c->grant_is_durable);
-    return DEP_OK;
+    return use_up(c, &c->grant_use, DEP_ERR_GRANT_REPLAY);
 }
 
 struct dep_res dep_check_actor_unused(struct dep_ctx *c)
 {
-    if (!c->is_actor_jwt)
-        return DEP_OK;
-    if (is_used(c, c->actor_key))
-        return DEP_FAIL(EXCHANGE_ACTOR_REPLAY);
-    remember(c, c->actor_key, c->actor_until, c->actor_is_durable);
-    return DEP_OK;
+    return use_up(c, &c->actor_use, DEP_ERR_EXCHANGE_ACTOR_REPLAY);
 }

@@ -49,6 +49,14 @@ struct dep_foreign {
     size_t actors_count;
 };
 
+/* Something that may be used once. */
+struct dep_use {
+    bool is_single; /* false: nothing of the kind came, or it may be used again */
+    unsigned char key[DEP_REPLAY_KEY_BYTES];
+    int64_t made, until; /* as in dep_effect */
+    bool is_durable;
+};
+
 struct dep_ctx {
     struct dep_arena *arena;
     struct dep_crypto *crypto;
@@ -76,10 +84,7 @@ struct dep_ctx {
     struct dep_foreign workload;
     const struct dep_client *client;
     const struct dep_agent *agent; /* the client's; NULL for a resource server */
-    unsigned char assertion_key[DEP_REPLAY_KEY_BYTES];
-    int64_t assertion_until;
-    bool assertion_is_durable;
-    bool is_assertion_single_use;
+    struct dep_use assertion_use;
 
     /* an agent that calls with its token */
     struct dep_credentials credentials;
@@ -90,15 +95,10 @@ struct dep_ctx {
     struct dep_presented subject, actor, presented; /* exchange; introspection and revocation */
     struct dep_foreign foreign;
     bool is_foreign; /* the subject is a user of another issuer */
-    bool has_grant_jti;
-    unsigned char grant_key[DEP_REPLAY_KEY_BYTES];
-    int64_t grant_until;
-    bool grant_is_durable;
+    struct dep_use grant_use;
     bool is_actor_jwt; /* the actor token is signed by the client itself */
     struct dep_jws actor_jws;
-    unsigned char actor_key[DEP_REPLAY_KEY_BYTES];
-    int64_t actor_until;
-    bool actor_is_durable;
+    struct dep_use actor_use;
     bool is_named;       /* may_act of the subject token names our agent: it may act, within the token's own audience */
     bool is_handed_over; /* the subject token names our agent in aud: a delegation, not a narrowing */
     struct dep_target targets[DEP_TARGETS_MAX];
@@ -140,6 +140,10 @@ static inline bool dep_ctx_is_own(const struct dep_ctx *c)
 {
     return c->column == DEP_COLUMN_CLIENT_CREDENTIALS || c->column == DEP_COLUMN_WORKLOAD;
 }
+
+/* check_replay.c: a JWT with `jti` of `owner`, with these times. */
+void dep_use_set(const struct dep_ctx *c, enum dep_replay_purpose purpose, struct dep_str owner, struct dep_str jti,
+                 const struct dep_jwt_times *times, struct dep_use *ret_use);
 
 #define DEP_P(c, id) ((c)->param[DEP_PARAM_##id])
 

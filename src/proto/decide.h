@@ -136,6 +136,7 @@ enum dep_effect_kind {
 struct dep_effect {
     enum dep_effect_kind kind;
     unsigned char key[DEP_REPLAY_KEY_BYTES];
+    int64_t made; /* REMEMBER: its iat, or as early as its exp allows: every node reads the same */
     int64_t expires;
     bool is_durable; /* REMEMBER: must survive a restart, because the fence would not catch it */
     struct dep_revocation revocation;

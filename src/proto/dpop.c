@@ -149,6 +149,7 @@ struct dep_res dep_dpop_check(struct dep_arena *arena, struct dep_crypto *crypto
     if (!dep_str_is_absent(request->bound_jkt) && !dep_str_eq(request->bound_jkt, dpop.jkt))
         return DEP_FAIL(TOKEN_BINDING);
     dep_replay_key(crypto, DEP_STR(""), DEP_REPLAY_DPOP, dpop.jkt, request->url, claims.jti, dpop.replay_key);
+    dpop.iat = claims.iat;
     dpop.replay_until = claims.iat + policy->age_max_s + policy->skew_s;
     *ret_dpop = dpop;
     return DEP_OK;

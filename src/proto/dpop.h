@@ -27,6 +27,7 @@ struct dep_dpop_request {
 struct dep_dpop {
     struct dep_str jkt; /* the proof key's thumbprint, text */
     unsigned char replay_key[DEP_REPLAY_KEY_BYTES];
+    int64_t iat;
     int64_t replay_until; /* the last second at which the proof could be accepted */
     int64_t nonce_minted; /* of the nonce in it; 0: it had none */
 };
