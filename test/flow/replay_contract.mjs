@@ -1,7 +1,9 @@
 // The contract test of the replay stores against a real PostgreSQL with a synchronous standby, and what only such a server can show:
 // the contract of all stores, and a role that may insert and read and nothing else.
 import { spawnSync } from 'node:child_process';
-import { program } from '../lib/daemon.mjs';
+import fs from 'node:fs';
+import { Process, program } from '../lib/daemon.mjs';
+import { until } from '../lib/nodes.mjs';
 import { Cluster, schema } from '../lib/postgres.mjs';
 import { Suite, check, equal } from '../lib/tap.mjs';
 
@@ -38,6 +40,23 @@ suite.row('the role of a guard may insert and read, and nothing else', () => {
       said = error.message;
     }
     check(/permission denied|must be owner|does not exist/.test(said ?? ''), `${text}: ${said}`);
+  }
+});
+
+// The test program under it: starts a cluster, says which, and waits to be ended.
+const LEFT = `import { Cluster } from './test/lib/postgres.mjs';
+const cluster = await Cluster.start({ count: 2 });
+cluster.nodes[1].signalAll('SIGSTOP');
+console.log(JSON.stringify({ dir: cluster.dir, pids: cluster.nodes.map((node) => node.child.pid) }));
+setInterval(() => {}, 1000);`;
+
+suite.row('a cluster does not outlive the suite that started it, whatever ends that', async () => {
+  for (const signal of ['SIGTERM', 'SIGKILL']) {
+    const child = new Process(process.execPath, ['--input-type=module', '-e', LEFT]);
+    const { dir, pids } = JSON.parse((await child.until(/^\{.*\}$/m))[0]);
+    equal(pids.map((pid) => fs.existsSync(`/proc/${pid}`)), [true, true], 'both run');
+    await child.kill(signal);
+    await until(() => pids.every((pid) => !fs.existsSync(`/proc/${pid}`)) && !fs.existsSync(dir), `${signal}: nothing is left of ${dir}`);
   }
 });
 

@@ -46,6 +46,19 @@ log_min_messages = warning
 jit = off
 `;
 
+// Ends what the suite has left behind, whatever ended the suite: its end of the pipe closes. It is told which servers run.
+const KEEPER = `
+pids=
+while read -r what pid; do
+  rest=
+  for one in $pids; do [ "$one" = "$pid" ] || rest="$rest $one"; done
+  pids=$rest
+  [ "$what" = + ] && pids="$pids $pid"
+done
+for one in $pids; do kill -KILL $(cat "/proc/$one/task/$one/children") "$one"; done
+rm -rf "$1"
+`;
+
 class Node {
   constructor(cluster, name, port) {
     Object.assign(this, { cluster, name, port, data: path.join(cluster.dir, name), child: null });
@@ -61,7 +74,7 @@ class Node {
     this.child = spawn(path.join(bin, 'postgres'), ['-D', this.data, '-p', String(this.port)], { ...env, cwd: dir, detached: true,
       stdio: ['ignore', this.log, this.log] });
     this.ended = new Promise((resolve) => this.child.once('close', resolve));
-    this.cluster.running.add(this);
+    this.cluster.started(this);
     const end = Date.now() + 30000;
     while (spawnSync(path.join(bin, 'pg_isready'), ['-q', '-h', '127.0.0.1', '-p', String(this.port)]).status !== 0) {
       if (this.child.exitCode !== null || Date.now() > end) throw new Error(`PostgreSQL ${this.name} does not start\n${this.output()}`);
@@ -101,7 +114,7 @@ class Node {
       } catch {
         // It has ended by itself.
       }
-    this.cluster.running.delete(this);
+    this.cluster.ended(this);
     return this.ended;
   }
 
@@ -119,7 +132,7 @@ class Node {
   async down() {
     if (this.child.exitCode === null && this.child.signalCode === null) this.child.kill('SIGINT');
     await this.ended;
-    this.cluster.running.delete(this);
+    this.cluster.ended(this);
   }
 }
 
@@ -134,7 +147,11 @@ export class Cluster {
     cluster.running = new Set();
     cluster.password = 'a-password-for-tests-only';
     if (cluster.env.uid) fs.chownSync(cluster.dir, cluster.env.uid, cluster.env.gid);
-    process.on('exit', () => cluster.wipe());
+    // In a session of its own: what ends the suite does not end it.
+    cluster.keeper = spawn('/bin/sh', ['-c', KEEPER, 'keeper', cluster.dir], { stdio: ['pipe', 'ignore', 'ignore'], detached: true });
+    cluster.keeper.unref();
+    cluster.keeper.stdin.unref();
+    cluster.keeper.stdin.on('error', () => {});
     const one = new Node(cluster, 'one', await freePort());
     cluster.nodes = [one];
     const file = path.join(cluster.dir, 'password');
@@ -186,19 +203,20 @@ export class Cluster {
     return `host=${hosts} port=${nodes.map((one) => one.port).join(',')} user=${user} password=${this.password} dbname=postgres sslmode=disable`;
   }
 
-  async stop() {
-    for (const node of [...this.running].reverse()) await node.down();
-    this.wipe();
+  started(node) {
+    this.running.add(node);
+    this.keeper.stdin.write(`+ ${node.child.pid}\n`);
   }
 
-  // Whatever still runs ends hard: this is the last that happens here.
-  wipe() {
-    for (const node of [...this.running])
-      try {
-        node.crash();
-      } catch {
-        // Gone already.
-      }
-    fs.rmSync(this.dir, { recursive: true, force: true });
+  ended(node) {
+    this.running.delete(node);
+    this.keeper.stdin.write(`- ${node.child.pid}\n`);
+  }
+
+  async stop() {
+    for (const node of [...this.running].reverse()) await node.down();
+    this.keeper.ref();
+    this.keeper.stdin.end();
+    await new Promise((resolve) => this.keeper.once('close', resolve));
   }
 }
