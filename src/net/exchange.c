@@ -382,7 +382,8 @@ void dep_net_defer(struct dep_net_exchange *exchange)
     struct dep_net_entry *entry = (struct dep_net_entry *)(void *)exchange;
     int state = DEP_NET_OPEN;
 
-    DEP_ASSERT(!entry->is_deferred);
+    if (entry->is_deferred)
+        return;
     entry->is_deferred = true;
     list_add(entry);
     MHD_suspend_connection(entry->mhd);

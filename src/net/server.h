@@ -61,7 +61,8 @@ struct dep_net_answer {
     bool close;
 };
 void dep_net_reply(struct dep_net_exchange *exchange, const struct dep_net_answer *answer);
-/* Says, in the handler, that the reply comes later. The exchange stays valid until then. */
+/* Says, in the handler, that the reply comes later. The exchange stays valid until then. Once it is said, it may be said again from
+ * whatever thread has the exchange. */
 void dep_net_defer(struct dep_net_exchange *exchange);
 
 #endif

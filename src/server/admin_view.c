@@ -100,6 +100,8 @@ struct dep_res dep_admin_readyz(struct dep_admin *a)
 {
     if (dep_snapshot_signer(a->snapshot) == NULL)
         return DEP_FAIL(KEY_NONE);
+    if (!dep_replay_store_is_usable(a->server->replay))
+        return DEP_FAIL(REPLAY_GONE);
     return dep_admin_livez(a);
 }
 
@@ -116,7 +118,9 @@ struct dep_res dep_admin_metrics(struct dep_admin *a)
 {
     uint64_t requests = 0, refusals = 0, tokens = 0;
     struct dep_server *server = a->server;
+    size_t entries, bytes;
 
+    tokens = server->replay_worker.tokens;
     for (unsigned i = 0; i < DEP_WORKERS_MAX; i++) {
         requests += server->workers[i].requests;
         refusals += server->workers[i].refusals;
@@ -130,8 +134,12 @@ struct dep_res dep_admin_metrics(struct dep_admin *a)
            dep_writer_records(server->writer));
     metric(a, "deputy_audit_commits_total", "counter", "Commits that made them durable.",
            dep_writer_commits(server->writer));
-    metric(a, "deputy_replay_entries", "gauge", "Live entries of the replay store.", dep_replay_count(server->replay));
-    metric(a, "deputy_replay_bytes", "gauge", "Memory of the replay store.", dep_replay_bytes(server->replay));
+    if (dep_replay_store_size(server->replay, &entries, &bytes)) {
+        metric(a, "deputy_replay_entries", "gauge", "Live entries of the replay store.", entries);
+        metric(a, "deputy_replay_bytes", "gauge", "Memory of the replay store.", bytes);
+    }
+    metric(a, "deputy_replay_usable", "gauge", "1 while the replay store can say what was used.",
+           dep_replay_store_is_usable(server->replay));
     metric(a, "deputy_revocations", "gauge", "Live revocation entries.",
            dep_revocations_count(dep_snapshot_revocations(a->snapshot)));
     metric(a, "deputy_start_time_seconds", "gauge", "When this process started.", (uint64_t)server->started);
@@ -161,6 +169,9 @@ struct dep_res dep_admin_config(struct dep_admin *a)
     dep_json_member_int(&a->writer, "access_token_lifetime_s", config->access_token_lifetime_s);
     dep_json_member_int(&a->writer, "dpop_age_max_s", config->dpop_age_max_s);
     dep_json_member_int(&a->writer, "dpop_skew_s", config->dpop_skew_s);
+    dep_json_member(&a->writer, "replay", dep_str_c(config->replay));
+    dep_json_member_bool(&a->writer, "replay_alone", config->replay_alone);
+    dep_json_member_int(&a->writer, "replay_timeout_ms", config->replay_timeout_ms);
     dep_json_member_int(&a->writer, "replay_entries_max", config->replay_entries_max);
     dep_json_member_bool(&a->writer, "dpop_needs_nonce", config->dpop_needs_nonce);
     dep_json_member_bool(&a->writer, "dpop_rsa", config->dpop_rsa);

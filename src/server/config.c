@@ -34,6 +34,9 @@ static const cyaml_schema_field_t fields[] = {
     NUMBER(dpop_age_max_s),
     NUMBER(dpop_skew_s),
     NUMBER(replay_entries_max),
+    TEXT(replay),
+    FLAG(replay_alone),
+    NUMBER(replay_timeout_ms),
     FLAG(dpop_needs_nonce),
     FLAG(dpop_rsa),
     CYAML_FIELD_END,
@@ -55,6 +58,7 @@ static const struct {
     { "dpop_age_max_s", offsetof(struct dep_config, dpop_age_max_s), 60, 5, 300 },
     { "dpop_skew_s", offsetof(struct dep_config, dpop_skew_s), 10, 1, 60 },
     { "replay_entries_max", offsetof(struct dep_config, replay_entries_max), 4000000, 1000, 100000000 },
+    { "replay_timeout_ms", offsetof(struct dep_config, replay_timeout_ms), 2000, 100, 30000 },
 };
 
 struct log {
@@ -165,12 +169,33 @@ static const char *check_issuer(const char *issuer)
     return "issuer must be https, or http on 127.0.0.1, [::1] or localhost";
 }
 
+static const char *after(const char *text, const char *prefix)
+{
+    size_t len = strlen(prefix);
+
+    return strncmp(text, prefix, len) == 0 && text[len] != '\0' ? text + len : NULL;
+}
+
+const char *dep_config_replay_sqlite(const struct dep_config *config)
+{
+    return after(config->replay, "sqlite:");
+}
+
+const char *dep_config_replay_postgres(const struct dep_config *config)
+{
+    return after(config->replay, "postgresql:file:");
+}
+
 static struct dep_res check(const char *path, const struct dep_config *config, char *message)
 {
     const char *fault = check_issuer(config->issuer);
 
     if (fault == NULL && config->data_dir == NULL)
         fault = "data_dir is missing: where the store and the audit log live";
+    /* Not repeated: somebody may have written a connection string. */
+    if (fault == NULL && strcmp(config->replay, "memory") != 0 && dep_config_replay_sqlite(config) == NULL &&
+        dep_config_replay_postgres(config) == NULL)
+        fault = "replay may be memory, sqlite:FILE or postgresql:file:FILE, where FILE holds the connection string";
     if (fault != NULL) {
         (void)snprintf(message, DEP_CONFIG_MESSAGE_MAX, "%s: %s", path, fault);
         return DEP_FAIL(CONFIG_SYNTAX);
@@ -203,11 +228,13 @@ static bool fill_texts(struct dep_config *config)
         config->listen = strdup("127.0.0.1:8693");
     if (config->signing_alg == NULL)
         config->signing_alg = strdup("ES256");
+    if (config->replay == NULL)
+        config->replay = strdup("memory");
     if (config->admin_socket == NULL && config->data_dir != NULL) {
         (void)snprintf(socket, sizeof(socket), "%s/admin.sock", config->data_dir);
         config->admin_socket = strdup(socket);
     }
-    return config->listen != NULL && config->signing_alg != NULL;
+    return config->listen != NULL && config->signing_alg != NULL && config->replay != NULL;
 }
 
 struct dep_res dep_config_load(const char *path, struct dep_config **ret_config, char message[DEP_CONFIG_MESSAGE_MAX])
@@ -272,6 +299,7 @@ void dep_config_free(struct dep_config *config)
     free(config->issuers_ca_file);
     free(config->nonce_key_file);
     free(config->signing_alg);
+    free(config->replay);
     free(config);
 }
 

@@ -26,6 +26,9 @@ struct dep_config {
     int64_t dpop_age_max_s;
     int64_t dpop_skew_s;
     int64_t replay_entries_max;
+    char *replay;      /* where what was used is remembered: "memory", "sqlite:FILE", "postgresql:file:FILE" */
+    bool replay_alone; /* a PostgreSQL server that waits for no synchronous standby will do */
+    int64_t replay_timeout_ms;
     bool dpop_needs_nonce;
     bool dpop_rsa; /* PS256 and RS256 for proofs too */
 };
@@ -41,5 +44,9 @@ DEP_MUST struct dep_res dep_config_dev(struct dep_config **ret_config);
 void dep_config_free(struct dep_config *config);
 /* The path below the issuer's host: "" or "/tenant". */
 struct dep_str dep_config_issuer_path(const struct dep_config *config);
+
+/* The rest of `replay` after "sqlite:" or "postgresql:file:", or NULL. */
+const char *dep_config_replay_sqlite(const struct dep_config *config);
+const char *dep_config_replay_postgres(const struct dep_config *config);
 
 #endif

@@ -64,6 +64,15 @@ static const struct {
     { "a user that is none", LEAST "admin_uids: [4294967295]\n", ": admin_uids has 4294967295" },
     { "a user by name", LEAST "admin_uids: [root]\n", ":3: " },
     { "users, misspelt", LEAST "admin_uid: [1]\n", ":3: unknown key 'admin_uid'; did you mean 'admin_uids'?" },
+    { "replay in SQLite", LEAST "replay: sqlite:/var/lib/x/replay.db\n", NULL },
+    { "replay in PostgreSQL", LEAST "replay: postgresql:file:/etc/x\nreplay_alone: true\nreplay_timeout_ms: 500\n",
+      NULL },
+    { "replay in memory", LEAST "replay: memory\n", NULL },
+    { "replay nowhere", LEAST "replay: redis\n", ": replay may be memory, sqlite:FILE or postgresql:file:FILE" },
+    { "replay in no file", LEAST "replay: 'sqlite:'\n", ": replay may be" },
+    { "replay with the string itself", LEAST "replay: postgresql:host=db password=x\n", ": replay may be" },
+    { "an answer that is not waited for", LEAST "replay_timeout_ms: 1\n",
+      ": replay_timeout_ms is 1; it may be 100 to" },
     { "too few replays", LEAST "replay_entries_max: 10\n", ": replay_entries_max is 10" },
 };
 
@@ -114,6 +123,7 @@ DEP_TEST(fills_in_what_is_left_out)
     DEP_CHECK_OK(t, dep_config_dev(&config));
     DEP_CHECK_STR(t, dep_str_c(config->issuer), "http://127.0.0.1:8693");
     DEP_CHECK(t, config->workers == 2 && config->replay_entries_max == 4000000);
+    DEP_CHECK_STR(t, dep_str_c(config->replay), "memory");
     dep_config_free(config);
 }
 

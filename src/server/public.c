@@ -9,6 +9,7 @@
 #include "server/facts.h"
 #include "server/register.h"
 #include "server/server.h"
+#include "server/uses.h"
 
 #define LINE_BYTES_MAX 16384u
 #define JWT_BYTES_MAX 16384u
@@ -28,8 +29,8 @@ struct flow {
     struct dep_change registered[DEP_REGISTER_CHANGES]; /* of DEP_EFFECT_REGISTER */
     uint64_t feed_floor; /* the feed's version when the snapshot was taken, or an earlier one */
     unsigned char random[DEP_RANDOM_LEN];
-    unsigned char used[DEP_EFFECTS_MAX][DEP_REPLAY_KEY_BYTES]; /* what this very request used up in an earlier round */
-    size_t used_count;
+    struct dep_uses uses; /* of this very request, from earlier rounds */
+    bool owes;            /* the decision stands if the replay store says so: it is to be asked */
 };
 
 static void reply(struct dep_net_exchange *exchange, const struct dep_wire_answer *answer)
@@ -44,7 +45,7 @@ static void reply(struct dep_net_exchange *exchange, const struct dep_wire_answe
     dep_net_reply(exchange, &net);
 }
 
-static void reply_refusal(struct flow *flow, enum dep_err reason)
+void dep_server_refuse(struct dep_net_exchange *exchange, struct dep_str id, enum dep_err reason)
 {
     _Alignas(16) unsigned char memory[8192];
     struct dep_wire_answer answer;
@@ -53,9 +54,14 @@ static void reply_refusal(struct flow *flow, enum dep_err reason)
 
     /* Its own memory: the request's may be what ran out. */
     dep_arena_init(&arena, memory, sizeof(memory));
-    res = dep_wire_refuse(&arena, reason, flow->decision.id, 1, &answer);
+    res = dep_wire_refuse(&arena, reason, id, 1, &answer);
     DEP_ASSERT(dep_is_ok(res));
-    reply(flow->exchange, &answer);
+    reply(exchange, &answer);
+}
+
+static void reply_refusal(struct flow *flow, enum dep_err reason)
+{
+    dep_server_refuse(flow->exchange, flow->decision.id, reason);
 }
 
 static void reply_unknown_path(struct flow *flow)
@@ -71,39 +77,17 @@ static void reply_unknown_path(struct flow *flow)
 
 /* ---- decide ---- */
 
-/* A decision that is taken again must not find its own assertion used: the fault would be blamed on the wrong one. */
-static struct dep_res use_up(struct flow *flow, const struct dep_effect *effect)
-{
-    for (size_t i = 0; i < flow->used_count; i++)
-        if (memcmp(flow->used[i], effect->key, DEP_REPLAY_KEY_BYTES) == 0)
-            return DEP_OK;
-    DEP_TRY(dep_replay_insert(flow->server->replay, effect->key, effect->expires, flow->now));
-    if (flow->used_count < DEP_EFFECTS_MAX)
-        memcpy(flow->used[flow->used_count++], effect->key, DEP_REPLAY_KEY_BYTES);
-    return DEP_OK;
-}
-
-/* Carries out what must hold before the answer stands. False: a fact was stale, decide again. */
+/* Carries out what must hold before the answer stands. False: a fact was stale, decide again. A decision that is taken again does not
+ * find its own assertion used: the fault would be blamed on the wrong one. */
 static bool settle(struct flow *flow, struct dep_res *ret_res)
 {
-    *ret_res = DEP_OK;
-    for (size_t i = 0; i < flow->decision.effects_count; i++) {
-        const struct dep_effect *effect = &flow->decision.effects[i];
-        struct dep_res res;
-        struct dep_str key;
+    const unsigned char *seen = NULL;
+    struct dep_str key;
 
-        if (effect->kind == DEP_EFFECT_COUNT_FAILURE)
-            dep_limiter_count(flow->server->limiter, effect->id, flow->request.peer, flow->now);
-        if (effect->kind != DEP_EFFECT_REMEMBER)
-            continue;
-        res = use_up(flow, effect);
-        if (dep_is_ok(res))
-            continue;
-        if (res.err != DEP_ERR_REPLAY_SEEN) {
-            *ret_res = res;
-            return true;
-        }
-        key = dep_arena_dup(&flow->worker->arena, dep_str((const char *)effect->key, sizeof(effect->key)));
+    flow->owes = false;
+    *ret_res = dep_uses_settle(flow->server, &flow->uses, &flow->decision, flow->now, &flow->owes, &seen);
+    if (ret_res->err == DEP_ERR_REPLAY_SEEN) {
+        key = dep_arena_dup(&flow->worker->arena, dep_str((const char *)seen, DEP_REPLAY_KEY_BYTES));
         if (dep_str_is_absent(key)) {
             *ret_res = DEP_FAIL(ARENA_FULL);
             return true;
@@ -111,6 +95,9 @@ static bool settle(struct flow *flow, struct dep_res *ret_res)
         dep_loader_add(&flow->loader, DEP_FACT_REPLAY, key, "");
         return false;
     }
+    for (size_t i = 0; i < flow->decision.effects_count; i++)
+        if (flow->decision.effects[i].kind == DEP_EFFECT_COUNT_FAILURE)
+            dep_limiter_count(flow->server->limiter, flow->decision.effects[i].id, flow->request.peer, flow->now);
     return true;
 }
 
@@ -229,7 +216,14 @@ static struct dep_job *make_job(struct flow *flow, const struct dep_wire_answer 
     return job;
 }
 
-/* Hands record and answer to the writer. */
+/* The exchange is not ours any more. */
+static void ask_store(struct flow *flow, struct dep_job *job)
+{
+    dep_uses_ask(flow->server, flow->exchange, &flow->uses, &flow->decision, flow->snapshot, flow->settings, job,
+                 flow->now);
+}
+
+/* Hands record and answer to the writer, or first asks whether they may go there. */
 static struct dep_res record(struct flow *flow, const struct dep_wire_answer *answer)
 {
     struct dep_change changes[CHANGES_MAX];
@@ -255,8 +249,11 @@ static struct dep_res record(struct flow *flow, const struct dep_wire_answer *an
     job = make_job(flow, answer, dep_buf_str(&line), changes, changes_count);
     if (job == NULL)
         return DEP_FAIL(OVERLOADED);
-    if (!flow->loader.is_parked_before)
-        dep_net_defer(flow->exchange);
+    if (flow->owes) {
+        ask_store(flow, job);
+        return DEP_OK;
+    }
+    dep_net_defer(flow->exchange);
     res = dep_writer_push(flow->server->writer, job);
     if (!dep_is_ok(res))
         dep_job_free(job);
@@ -315,6 +312,8 @@ static struct dep_res finish(struct flow *flow)
         reply_document(flow);
         return DEP_OK;
     }
+    if (flow->decision.answer == DEP_ANSWER_FEED && flow->owes) /* a GET brings nothing that may be used once */
+        return DEP_FAIL(BUG_NEEDS);
     if (flow->decision.answer == DEP_ANSWER_FEED) {
         dep_feed_poll(flow->server->feed, flow->exchange, flow->decision.feed_after, flow->loader.facts.revocations,
                       flow->feed_floor, flow->decision.id);
@@ -322,7 +321,7 @@ static struct dep_res finish(struct flow *flow)
     }
     if (flow->decision.answer == DEP_ANSWER_TOKEN) {
         DEP_TRY(sign(flow, &jwt));
-        flow->worker->tokens++;
+        flow->worker->tokens += !flow->owes;
     }
     if (flow->decision.answer == DEP_ANSWER_REFUSAL)
         flow->worker->refusals++;
@@ -386,8 +385,9 @@ static void take_random(struct dep_worker *worker, unsigned char ret_random[DEP_
     dep_wipe(worker->random + worker->random_left, DEP_RANDOM_LEN);
 }
 
+/* `uses` is NULL for a request that has not waited for the replay store. */
 static void handle(struct dep_server *server, struct dep_worker *worker, struct dep_net_exchange *exchange,
-                   bool is_parked_before)
+                   bool is_parked_before, const struct dep_uses *uses)
 {
     struct dep_settings *settings = dep_server_settings(server);
     struct flow flow = {
@@ -408,6 +408,8 @@ static void handle(struct dep_server *server, struct dep_worker *worker, struct 
         .headers = exchange->headers,
         .headers_count = exchange->headers_count,
     };
+    if (uses != NULL)
+        flow.uses = *uses;
     take_random(worker, flow.random);
     if (flow.request.endpoint == DEP_ENDPOINT_NONE) {
         reply_unknown_path(&flow);
@@ -417,6 +419,9 @@ static void handle(struct dep_server *server, struct dep_worker *worker, struct 
         flow.snapshot = dep_server_snapshot(server);
         dep_loader_init(&flow.loader, server, flow.snapshot, &worker->arena, exchange->peer, flow.now);
         flow.loader.is_parked_before = is_parked_before;
+        for (size_t i = 0; i < flow.uses.seen_count; i++)
+            dep_loader_add(&flow.loader, DEP_FACT_REPLAY,
+                           dep_str((const char *)flow.uses.seen[i], sizeof(flow.uses.seen[i])), "");
         run(&flow);
         dep_loader_done(&flow.loader);
         dep_snapshot_unref(flow.snapshot);
@@ -432,12 +437,17 @@ void dep_server_handle(void *context, struct dep_net_exchange *exchange)
 
     DEP_ASSERT(exchange->worker < DEP_WORKERS_MAX);
     worker->requests++;
-    handle(server, worker, exchange, false);
+    handle(server, worker, exchange, false, NULL);
 }
 
 void dep_server_handle_again(void *context, struct dep_net_exchange *exchange)
 {
     struct dep_server *server = context;
 
-    handle(server, &server->fetch_worker, exchange, true);
+    handle(server, &server->fetch_worker, exchange, true, NULL);
+}
+
+void dep_server_handle_used(struct dep_server *server, struct dep_net_exchange *exchange, const struct dep_uses *uses)
+{
+    handle(server, &server->replay_worker, exchange, true, uses);
 }

@@ -16,6 +16,8 @@
 #define BODY_BYTES_MAX 65536u
 #define IDLE_TIMEOUT_S 30u
 #define WAITING_MAX 16384u
+#define CONNINFO_MAX 4096u
+#define ANCHOR_SKEW_S 60 /* how far ahead of the clock a proof or an assertion may be dated */
 
 struct dep_snapshot *dep_server_snapshot(struct dep_server *server)
 {
@@ -32,8 +34,7 @@ struct dep_settings *dep_server_settings(struct dep_server *server)
     struct dep_settings *settings;
 
     (void)pthread_mutex_lock(&server->mutex);
-    settings = server->settings;
-    (void)atomic_fetch_add(&settings->references, 1);
+    settings = dep_settings_ref(server->settings);
     (void)pthread_mutex_unlock(&server->mutex);
     return settings;
 }
@@ -181,6 +182,57 @@ static struct dep_res open_ledger(struct dep_server *server, const struct dep_co
     return dep_ledger_sqlite_new(path, &limits, &server->ledger);
 }
 
+static void tell_replay(void *context, const char *text)
+{
+    (void)context;
+    (void)fprintf(stderr, "deputyd: replay store: %s\n", text);
+}
+
+static struct dep_res open_replay_postgres(struct dep_server *server, const struct dep_config *config,
+                                           char message[DEP_CONFIG_MESSAGE_MAX])
+{
+    struct dep_replay_postgres_config postgres = {
+        .life_max_s = DEP_USE_LIFE_S,
+        .skew_s = ANCHOR_SKEW_S,
+        .timeout_ms = config->replay_timeout_ms,
+        .is_alone = config->replay_alone,
+        .tell = tell_replay,
+    };
+    const char *path = dep_config_replay_postgres(config);
+    struct dep_res res;
+    char *text = NULL;
+    size_t len = 0;
+
+    DEP_TRY(dep_private_file_read(path, CONNINFO_MAX, &text, &len, message));
+    postgres.conninfo = dep_secret(text, len);
+    res = dep_replay_postgres_new(&postgres, &server->replay);
+    dep_wipe(text, len);
+    free(text);
+    if (res.err == DEP_ERR_CONFIG_SYNTAX)
+        (void)snprintf(message, DEP_CONFIG_MESSAGE_MAX, "%.300s: that is no connection string of PostgreSQL", path);
+    return res;
+}
+
+static struct dep_res open_replay(struct dep_server *server, const struct dep_config *config,
+                                  char message[DEP_CONFIG_MESSAGE_MAX])
+{
+    size_t entries = (size_t)config->replay_entries_max;
+    const char *path = dep_config_replay_sqlite(config);
+    struct dep_res res;
+
+    if (dep_config_replay_postgres(config) != NULL)
+        return open_replay_postgres(server, config, message);
+    if (path == NULL) {
+        server->replay = dep_replay_memory_new(entries, DEP_USE_LIFE_S);
+        return server->replay == NULL ? DEP_FAIL(ARENA_FULL) : DEP_OK;
+    }
+    res = dep_replay_sqlite_new(path, entries, DEP_USE_LIFE_S, &server->replay);
+    if (!dep_is_ok(res))
+        (void)snprintf(message, DEP_CONFIG_MESSAGE_MAX, "%.300s: the replay store cannot be opened: %s", path,
+                       dep_err_text(res.err));
+    return res;
+}
+
 static struct dep_res open_state(struct dep_server *server, const struct dep_config *config, struct dep_arena *arena,
                                  char message[DEP_CONFIG_MESSAGE_MAX])
 {
@@ -195,14 +247,14 @@ static struct dep_res open_state(struct dep_server *server, const struct dep_con
     (void)snprintf(server->audit_dir, sizeof(server->audit_dir), "%s/audit", config->data_dir);
     DEP_TRY(check_store_file(path, message));
     server->writer_crypto = dep_crypto_new();
-    server->replay = dep_replay_new((size_t)config->replay_entries_max, 700);
     server->limiter = dep_limiter_new();
     /* Milliseconds since 1970: a later process always starts higher than an earlier one ended. */
     server->feed = dep_feed_new((uint64_t)dep_server_now() * 1000);
-    if (server->writer_crypto == NULL || server->replay == NULL || server->limiter == NULL || server->feed == NULL)
+    if (server->writer_crypto == NULL || server->limiter == NULL || server->feed == NULL)
         return DEP_FAIL(ARENA_FULL);
     DEP_TRY(dep_store_sqlite_new(path, &server->store));
     DEP_TRY(open_ledger(server, config));
+    DEP_TRY(open_replay(server, config, message));
     DEP_TRY(open_log(server, config, arena, message));
     server->fence = dep_audit_last_time(server->log);
     DEP_TRY(dep_server_load(server, message));
@@ -216,7 +268,10 @@ static struct dep_res open_workers(struct dep_server *server, const struct dep_c
     for (int64_t i = 0; i < config->workers; i++)
         if (!open_worker(&server->workers[i]))
             return DEP_FAIL(ARENA_FULL);
-    return open_worker(&server->admin_worker) && open_worker(&server->fetch_worker) ? DEP_OK : DEP_FAIL(ARENA_FULL);
+    return open_worker(&server->admin_worker) && open_worker(&server->fetch_worker) &&
+                   open_worker(&server->replay_worker)
+               ? DEP_OK
+               : DEP_FAIL(ARENA_FULL);
 }
 
 static struct dep_res listen_at(const struct dep_net_config *config, struct dep_net_server **ret_server,
@@ -341,6 +396,8 @@ void dep_server_stop(struct dep_server *server)
         dep_feed_stop(server->feed);
     /* Parked requests are answered before the sockets go. */
     dep_issuers_stop(server->issuers);
+    if (server->replay != NULL)
+        dep_replay_store_stop(server->replay);
     if (server->http != NULL)
         dep_net_server_stop(server->http, 30000);
     if (server->admin != NULL)
@@ -355,7 +412,8 @@ void dep_server_stop(struct dep_server *server)
     free(server->issuers_ca_file);
     dep_feed_free(server->feed);
     dep_limiter_free(server->limiter);
-    dep_replay_free(server->replay);
+    dep_replay_store_free(server->replay);
+    dep_replay_free(server->kept);
     dep_snapshot_unref(server->snapshot);
     dep_settings_unref(server->settings);
     dep_private_key_free(server->log_key);
@@ -364,6 +422,7 @@ void dep_server_stop(struct dep_server *server)
         close_worker(&server->workers[i]);
     close_worker(&server->admin_worker);
     close_worker(&server->fetch_worker);
+    close_worker(&server->replay_worker);
     dep_wipe(server->unseal_key, sizeof(server->unseal_key));
     (void)pthread_mutex_destroy(&server->mutex);
     free(server);
@@ -384,11 +443,12 @@ struct dep_res dep_server_reload(struct dep_server *server, struct dep_config *c
         !is_same(old->data_dir, config->data_dir) || !is_same(old->admin_socket, config->admin_socket) ||
         !is_same(old->key_encryption_key_file, config->key_encryption_key_file) ||
         !is_same(old->issuers_ca_file, config->issuers_ca_file) || old->workers != config->workers ||
-        old->connections_max != config->connections_max || old->replay_entries_max != config->replay_entries_max) {
+        old->connections_max != config->connections_max || old->replay_entries_max != config->replay_entries_max ||
+        !is_same(old->replay, config->replay) || old->replay_alone != config->replay_alone ||
+        old->replay_timeout_ms != config->replay_timeout_ms) {
         (void)snprintf(message, DEP_CONFIG_MESSAGE_MAX,
                        "issuer, listen, data_dir, admin_socket, key_encryption_key_file, issuers_ca_file, workers, "
-                       "connections_max and "
-                       "replay_entries_max need a restart");
+                       "connections_max and whatever begins with replay need a restart");
         dep_config_free(config);
         return DEP_FAIL(CONFIG_SYNTAX);
     }

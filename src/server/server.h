@@ -10,10 +10,12 @@
 #include "server/limiter.h"
 #include "server/snapshot.h"
 #include "server/writer.h"
-#include "store/replay.h"
+#include "store/replay_store.h"
 
 #define DEP_WORKERS_MAX 64u
 #define DEP_WORKER_ARENA_BYTES (1024u * 1024u)
+#define DEP_USE_LIFE_S \
+    700 /* the longest time from when a thing was made, or comes, until it cannot be accepted any more */
 
 /* What a worker thread owns. */
 struct dep_worker {
@@ -44,7 +46,8 @@ struct dep_server {
 
     struct dep_worker workers[DEP_WORKERS_MAX];
     struct dep_worker admin_worker;
-    struct dep_worker fetch_worker; /* runs requests that waited for an issuer's keys */
+    struct dep_worker fetch_worker;  /* runs requests that waited for an issuer's keys */
+    struct dep_worker replay_worker; /* and those that waited for the replay store */
     struct dep_issuers *issuers;
     char *issuers_ca_file; /* NULL: the system's authorities */
     struct dep_crypto *writer_crypto;
@@ -53,7 +56,8 @@ struct dep_server {
     int64_t ledger_swept;      /* the writer's: when old entries were last taken out */
     struct dep_audit_log *log;
     struct dep_private_key *log_key;
-    struct dep_replay *replay;
+    struct dep_replay_store *replay;
+    struct dep_replay *kept; /* uses that the store's records told of at the start; NULL: none */
     struct dep_writer *writer;
     struct dep_feed *feed;
     struct dep_limiter *limiter;
@@ -78,6 +82,7 @@ unsigned dep_server_port(const struct dep_server *server);
 /* References for the length of one request. */
 struct dep_snapshot *dep_server_snapshot(struct dep_server *server);
 struct dep_settings *dep_server_settings(struct dep_server *server);
+struct dep_settings *dep_settings_ref(struct dep_settings *settings);
 void dep_settings_unref(struct dep_settings *settings);
 struct dep_secret dep_server_unseal_key(const struct dep_server *server);
 int64_t dep_server_now(void);
@@ -85,6 +90,10 @@ int64_t dep_server_now(void);
 /* settings.c */
 DEP_MUST struct dep_res dep_settings_new(struct dep_crypto *crypto, struct dep_config *config, int64_t fence,
                                          struct dep_settings **ret_settings, char message[DEP_CONFIG_MESSAGE_MAX]);
+/* The text of a file that nobody but its owner may read, without the line ends after it; `*ret_text` is on the heap:
+ * DEP_ERR_KEY_FILE with a message. */
+DEP_MUST struct dep_res dep_private_file_read(const char *path, size_t max, char **ret_text, size_t *ret_len,
+                                              char message[DEP_CONFIG_MESSAGE_MAX]);
 /* A file with exactly 32 bytes, raw or base64url, that nobody but its owner may read: DEP_ERR_KEY_FILE with a message. */
 DEP_MUST struct dep_res dep_key_file_read(const char *path, unsigned char ret_key[32],
                                           char message[DEP_CONFIG_MESSAGE_MAX]);
@@ -93,6 +102,11 @@ DEP_MUST struct dep_res dep_key_file_read(const char *path, unsigned char ret_ke
 void dep_server_handle(void *server, struct dep_net_exchange *exchange);
 /* The same for a request that waited for keys; on the fetching thread. */
 void dep_server_handle_again(void *server, struct dep_net_exchange *exchange);
+/* The same for one about whose uses the replay store has spoken; on its thread. */
+struct dep_uses;
+void dep_server_handle_used(struct dep_server *server, struct dep_net_exchange *exchange, const struct dep_uses *uses);
+/* Answers with a refusal that is no decision's. */
+void dep_server_refuse(struct dep_net_exchange *exchange, struct dep_str id, enum dep_err reason);
 /* admin.c: /admin/v1/…, /livez, /readyz, /metrics. */
 void dep_server_handle_admin(void *server, struct dep_net_exchange *exchange);
 /* state.c: from the store to the first snapshot, and from changes to the next one. */

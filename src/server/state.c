@@ -6,6 +6,8 @@
 #include "base/b64.h"
 #include "server/server.h"
 
+#define KEPT_MAX 4000000u
+
 struct dep_secret dep_server_unseal_key(const struct dep_server *server)
 {
     return server->has_unseal_key ? dep_secret(server->unseal_key, sizeof(server->unseal_key)) : dep_secret(NULL, 0);
@@ -62,14 +64,18 @@ static bool load_revocation(void *context, const struct dep_record *record)
     return dep_is_ok(load->res);
 }
 
-/* What had to survive: uses that the fence would not catch. */
+/* What had to survive: uses that the fence would not catch. They are kept apart: the replay store may not be there yet. */
 static bool load_replay(void *context, const struct dep_record *record)
 {
     struct load *load = context;
     unsigned char key[DEP_REPLAY_KEY_LEN];
 
-    if (dep_is_ok(dep_b64url_decode_exact(record->id, key, sizeof(key))))
-        load->res = dep_replay_insert(load->server->replay, key, record->expires, dep_server_now());
+    if (load->server->kept == NULL)
+        load->server->kept = dep_replay_new(KEPT_MAX, DEP_USE_LIFE_S);
+    if (load->server->kept == NULL)
+        load->res = DEP_FAIL(ARENA_FULL);
+    else if (dep_is_ok(dep_b64url_decode_exact(record->id, key, sizeof(key))))
+        load->res = dep_replay_insert(load->server->kept, key, record->expires, dep_server_now());
     if (load->res.err == DEP_ERR_REPLAY_SEEN)
         load->res = DEP_OK;
     return dep_is_ok(load->res);

@@ -229,27 +229,58 @@ static struct dep_res insert(const struct dep_replay *replay, struct shard *shar
     return DEP_OK;
 }
 
+/* Its cell and its shard. */
+static struct shard *locate(struct dep_replay *replay, const unsigned char key[DEP_REPLAY_KEY_LEN],
+                            struct cell *ret_cell, uint64_t *ret_hash)
+{
+    memcpy(ret_cell, key, sizeof(*ret_cell));
+    if ((ret_cell->low | ret_cell->high) == 0)
+        *ret_cell = (struct cell){ replay->seed[0] | 1, replay->seed[1] };
+    *ret_hash = hash_of(replay, *ret_cell);
+    return &replay->shards[*ret_hash & (replay->shards_count - 1)];
+}
+
 struct dep_res dep_replay_insert(struct dep_replay *replay, const unsigned char key[DEP_REPLAY_KEY_LEN],
                                  int64_t expires, int64_t now)
 {
+    struct shard *shard;
     struct cell cell;
     struct dep_res res;
+    uint64_t hash;
 
     /* Times before 1970 are nobody's: nothing that expired then can be accepted. */
     if (expires < 0 || now < 0 || now > INT64_MAX - replay->life_max_s)
         return DEP_FAIL(REPLAY_FULL);
-    memcpy(&cell, key, sizeof(cell));
-    if ((cell.low | cell.high) == 0)
-        cell = (struct cell){ replay->seed[0] | 1, replay->seed[1] };
-
-    uint64_t hash = hash_of(replay, cell);
-    struct shard *shard = &replay->shards[hash & (replay->shards_count - 1)];
-
+    shard = locate(replay, key, &cell, &hash);
     pthread_mutex_lock(&shard->lock);
     advance(replay, shard, now);
     res = insert(replay, shard, cell, hash, expires);
     pthread_mutex_unlock(&shard->lock);
     return res;
+}
+
+bool dep_replay_has(struct dep_replay *replay, const unsigned char key[DEP_REPLAY_KEY_LEN], int64_t expires)
+{
+    int64_t generation = expires / replay->span_s;
+    const struct table *table;
+    struct shard *shard;
+    struct cell cell;
+    uint64_t hash;
+    bool has;
+
+    if (expires < 0)
+        return false;
+    shard = locate(replay, key, &cell, &hash);
+    table = &shard->tables[generation % TABLES];
+    pthread_mutex_lock(&shard->lock);
+    has = table->generation == generation && table->cells_count > 0;
+    if (has) {
+        const struct cell *found = find(table, cell, hash);
+
+        has = (found->low | found->high) != 0;
+    }
+    pthread_mutex_unlock(&shard->lock);
+    return has;
 }
 
 static size_t sum(struct dep_replay *replay, bool is_bytes)

@@ -22,6 +22,8 @@ void dep_replay_free(struct dep_replay *replay);
  * as DEP_ERR_REPLAY_FULL, one whose time the store has already dropped as DEP_ERR_REPLAY_SEEN. */
 DEP_MUST struct dep_res dep_replay_insert(struct dep_replay *replay, const unsigned char key[DEP_REPLAY_KEY_LEN],
                                           int64_t expires, int64_t now);
+/* Whether dep_replay_insert() would find it there. */
+bool dep_replay_has(struct dep_replay *replay, const unsigned char key[DEP_REPLAY_KEY_LEN], int64_t expires);
 size_t dep_replay_count(struct dep_replay *replay);
 size_t dep_replay_bytes(struct dep_replay *replay);
 

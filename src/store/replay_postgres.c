@@ -155,10 +155,10 @@ static bool is_askable(const struct postgres *postgres, struct dep_replay_entry 
     if (entry->expires < entry->anchor || entry->expires - entry->anchor > postgres->config.life_max_s ||
         entry->anchor >= postgres->end)
         entry->res = DEP_FAIL(REPLAY_FULL);
-    else if (entry->anchor < postgres->first)
-        entry->res = DEP_FAIL(REPLAY_SEEN);
     else if (entry->anchor <= postgres->floor)
         entry->res = DEP_FAIL(REPLAY_FENCE);
+    else if (entry->anchor < postgres->first)
+        entry->res = DEP_FAIL(REPLAY_SEEN);
     else
         return true;
     return false;

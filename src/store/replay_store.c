@@ -58,6 +58,17 @@ static void memory_free(struct dep_replay_store *store)
     free(memory);
 }
 
+bool dep_replay_store_size(struct dep_replay_store *store, size_t *ret_entries, size_t *ret_bytes)
+{
+    const struct memory *memory = (const struct memory *)store;
+
+    if (store->is_durable)
+        return false;
+    *ret_entries = dep_replay_count(memory->replay);
+    *ret_bytes = dep_replay_bytes(memory->replay);
+    return true;
+}
+
 struct dep_replay_store *dep_replay_memory_new(size_t entries_max, int64_t life_max_s)
 {
     static const struct dep_replay_store_ops ops = { memory_insert, memory_is_usable, memory_stop, memory_free };

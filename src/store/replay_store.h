@@ -41,6 +41,8 @@ struct dep_replay_store {
 DEP_MUST bool dep_replay_store_insert(struct dep_replay_store *store, struct dep_replay_entry *entry);
 /* False while every insert is refused. */
 bool dep_replay_store_is_usable(struct dep_replay_store *store);
+/* What it holds, when that is in this process's memory; else false. */
+bool dep_replay_store_size(struct dep_replay_store *store, size_t *ret_entries, size_t *ret_bytes);
 /* Ends the thread. What was taken is decided by then; later inserts are refused. */
 void dep_replay_store_stop(struct dep_replay_store *store);
 /* Stops first. May be NULL. */

@@ -33,6 +33,12 @@ DEP_TEST(takes_each_key_once)
     for (uint64_t i = 0; i < 50000; i++)
         DEP_CHECK_FAIL(t, insert(replay, i, NOW + (int64_t)(i % LIFE), NOW), REPLAY_SEEN);
     DEP_CHECK(t, dep_replay_count(replay) == 50000);
+    for (uint64_t i = 0; i < 100000; i++) {
+        unsigned char key[DEP_REPLAY_KEY_LEN];
+
+        key_of(i, key);
+        DEP_CHECK(t, dep_replay_has(replay, key, NOW + (int64_t)(i % LIFE)) == (i < 50000));
+    }
     dep_replay_free(replay);
 }
 
