@@ -8,7 +8,7 @@
 #include <ngx_http.h>
 
 #include "sidecar/engine.h"
-#include "sidecar/rules_file.h"
+#include "guard/rules_file.h"
 #include "sidecar/shape.h"
 
 extern ngx_module_t ngx_http_deputy_module;

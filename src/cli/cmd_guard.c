@@ -8,7 +8,7 @@
 #include "cli/nouns.h"
 #include "cli/secret.h"
 #include "cli/snippet.h"
-#include "sidecar/rules_file.h"
+#include "guard/rules_file.h"
 #include "sidecar/sidecar.h"
 #include "store/replay_store.h"
 

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "cli/out.h"
-#include "sidecar/rules_file.h"
+#include "guard/rules_file.h"
 
 const struct dep_flag dep_guard_check_flags[DEP_GUARD_CHECK_FLAGS] = {
     { "rules", DEP_FLAG_TEXT, "FILE", DEP_FLAG_REQUIRED, "the rules, see deputy-guard-rules(5)", 0 },

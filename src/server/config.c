@@ -1,14 +1,15 @@
 /* The daemon's configuration. One row per key: the schema is the table, and unknown keys are measured against it. */
 #include "server/config.h"
 
-#include <cyaml/cyaml.h>
-#include <stdarg.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/nearest.h"
 #include "base/url.h"
+#include "yaml/yaml.h"
+
+#define FILE_BYTES_MAX 65536u
 
 #define TEXT(key) \
     CYAML_FIELD_STRING_PTR(#key, CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct dep_config, key, 1, 1024)
@@ -61,92 +62,13 @@ static const struct {
     { "replay_timeout_ms", offsetof(struct dep_config, replay_timeout_ms), 2000, 100, 30000 },
 };
 
-struct log {
-    char unknown[128];
-    char first[256];
-    unsigned line;
-};
-
-/* libcyaml tells by log lines: the fault first, then a backtrace with the place. */
-__attribute__((format(printf, 3, 0))) static void take_log(cyaml_log_t level, void *context, const char *format,
-                                                           va_list arguments)
-{
-    struct log *log = context;
-    char line[512];
-    const char *at;
-
-    (void)level;
-    (void)vsnprintf(line, sizeof(line), format, arguments);
-    line[strcspn(line, "\n")] = '\0';
-    at = strstr(line, "Unexpected key: ");
-    if (at != NULL)
-        (void)snprintf(log->unknown, sizeof(log->unknown), "%.127s", at + strlen("Unexpected key: "));
-    at = strstr(line, "line: ");
-    if (at != NULL) {
-        if (log->line == 0)
-            for (at += strlen("line: "); *at >= '0' && *at <= '9'; at++)
-                log->line = log->line * 10 + (unsigned)(*at - '0');
-    } else if (log->first[0] == '\0' && strstr(line, "Backtrace") == NULL) {
-        (void)snprintf(log->first, sizeof(log->first), "%.255s", line);
-    }
-}
-
-static const char *closest(const char *unknown)
-{
-    const char *keys[sizeof(fields) / sizeof(fields[0])];
-    size_t count = 0;
-
-    for (const cyaml_schema_field_t *field = fields; field->key != NULL; field++)
-        keys[count++] = field->key;
-    return dep_nearest(unknown, keys, count);
-}
-
-/* libcyaml names the place of the mapping, not of the key. */
-static unsigned line_of(const char *path, const char *key, unsigned otherwise)
-{
-    FILE *file = fopen(path, "re");
-    char text[1024];
-    unsigned line = 0, found = 0;
-
-    if (file == NULL)
-        return otherwise;
-    while (found == 0 && fgets(text, sizeof(text), file) != NULL) {
-        struct dep_str row = dep_str_trim(dep_str_c(text));
-
-        line++;
-        if (dep_str_starts(row, dep_str_c(key)) && dep_str_starts(dep_str_sub(row, strlen(key), 1), DEP_STR(":")))
-            found = line;
-    }
-    (void)fclose(file);
-    return found == 0 ? otherwise : found;
-}
-
-static void tell(char *message, const char *path, const struct log *log, const char *fault)
-{
-    const char *near = log->unknown[0] == '\0' ? NULL : closest(log->unknown);
-
-    unsigned line = log->unknown[0] == '\0' ? log->line : line_of(path, log->unknown, log->line);
-
-    if (near != NULL)
-        (void)snprintf(message, DEP_CONFIG_MESSAGE_MAX, "%s:%u: unknown key '%s'; did you mean '%s'?", path, line,
-                       log->unknown, near);
-    else if (log->unknown[0] != '\0')
-        (void)snprintf(message, DEP_CONFIG_MESSAGE_MAX, "%s:%u: unknown key '%s'; see deputyd(8) for all keys", path,
-                       line, log->unknown);
-    else if (log->line > 0)
-        (void)snprintf(message, DEP_CONFIG_MESSAGE_MAX, "%s:%u: %s", path, log->line,
-                       log->first[0] != '\0' ? log->first : fault);
-    else
-        (void)snprintf(message, DEP_CONFIG_MESSAGE_MAX, "%s: %s", path, log->first[0] != '\0' ? log->first : fault);
-}
-
-/* A 0 that stands in the file is not left out: it stays, and is out of range. `path` is NULL without a file. */
-static void set_standard(struct dep_config *config, const char *path)
+/* A 0 that stands in the file is not left out: it stays, and is out of range. `text` is absent without a file. */
+static void set_standard(struct dep_config *config, struct dep_str text)
 {
     for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
         int64_t *value = (int64_t *)(void *)((char *)config + numbers[i].offset);
 
-        if (path == NULL || (*value == 0 && line_of(path, numbers[i].key, 0) == 0))
+        if (dep_str_is_absent(text) || (*value == 0 && dep_yaml_line_of(text, numbers[i].key, 1, 0) == 0))
             *value = numbers[i].standard;
     }
 }
@@ -237,29 +159,18 @@ static bool fill_texts(struct dep_config *config)
     return config->listen != NULL && config->signing_alg != NULL && config->replay != NULL;
 }
 
-struct dep_res dep_config_load(const char *path, struct dep_config **ret_config, char message[DEP_CONFIG_MESSAGE_MAX])
+static struct dep_res read_config(const char *path, struct dep_str text, struct dep_config **ret_config,
+                                  char message[DEP_CONFIG_MESSAGE_MAX])
 {
-    struct log log = { 0 };
-    const cyaml_config_t reader = {
-        .log_fn = take_log,
-        .log_ctx = &log,
-        .log_level = CYAML_LOG_ERROR,
-        .mem_fn = cyaml_mem,
-        .flags = CYAML_CFG_DEFAULT,
-    };
-    struct dep_config *config = NULL;
-    cyaml_err_t err = cyaml_load_file(path, &reader, &schema, (cyaml_data_t **)(void *)&config, NULL);
+    static const cyaml_schema_field_t *const tables[] = { fields };
+    const struct dep_yaml_source source = { path, text, "deputyd(8)", tables, 1 };
+    struct dep_config *config;
+    void *value = NULL;
     struct dep_res res;
 
-    if (err != CYAML_OK) {
-        tell(message, path, &log, cyaml_strerror(err));
-        return DEP_FAIL(CONFIG_SYNTAX);
-    }
-    if (config == NULL) {
-        tell(message, path, &log, "the file is empty");
-        return DEP_FAIL(CONFIG_SYNTAX);
-    }
-    set_standard(config, path);
+    DEP_TRY(dep_yaml_read(&source, &schema, &value, message));
+    config = value;
+    set_standard(config, text);
     res = fill_texts(config) ? check(path, config, message) : DEP_FAIL(ARENA_FULL);
     if (!dep_is_ok(res)) {
         dep_config_free(config);
@@ -269,13 +180,34 @@ struct dep_res dep_config_load(const char *path, struct dep_config **ret_config,
     return DEP_OK;
 }
 
+struct dep_res dep_config_load(const char *path, struct dep_config **ret_config, char message[DEP_CONFIG_MESSAGE_MAX])
+{
+    FILE *file = fopen(path, "re");
+    char *text = file == NULL ? NULL : malloc(FILE_BYTES_MAX);
+    struct dep_res res = DEP_FAIL(CONFIG_SYNTAX);
+    size_t len;
+
+    (void)snprintf(message, DEP_CONFIG_MESSAGE_MAX, "%s: %s", path, strerror(errno));
+    if (text != NULL) {
+        len = fread(text, 1, FILE_BYTES_MAX, file);
+        if (len == FILE_BYTES_MAX || ferror(file) != 0)
+            (void)snprintf(message, DEP_CONFIG_MESSAGE_MAX, "%s: it cannot be read, or is larger than 64 KiB", path);
+        else
+            res = read_config(path, dep_str(text, len), ret_config, message);
+    }
+    if (file != NULL)
+        (void)fclose(file);
+    free(text);
+    return res;
+}
+
 struct dep_res dep_config_dev(struct dep_config **ret_config)
 {
     struct dep_config *config = calloc(1, sizeof(*config));
 
     if (config == NULL)
         return DEP_FAIL(ARENA_FULL);
-    set_standard(config, NULL);
+    set_standard(config, DEP_STR_ABSENT);
     config->issuer = strdup("http://127.0.0.1:8693");
     config->data_dir = strdup("./deputy-data");
     if (config->issuer == NULL || config->data_dir == NULL || !fill_texts(config)) {

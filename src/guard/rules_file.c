@@ -1,19 +1,16 @@
 /* Rules from YAML: libcyaml reads the file by the tables below, and dep_guard_rules_make() says what is wrong with it. */
-#include "sidecar/rules_file.h"
+#include "guard/rules_file.h"
 
-#include <cyaml/cyaml.h>
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/nearest.h"
+#include "yaml/yaml.h"
 
 #define FILE_BYTES_MAX (1u << 20)
 #define MEMORY_BYTES (4u << 20)
 #define TEXT_MAX 1024
-#define KEYS_MAX 64u
 
 /* libcyaml's own booleans take every word that is not false for true. */
 enum truth { TRUTH_FALSE, TRUTH_TRUE };
@@ -98,99 +95,18 @@ static const cyaml_schema_field_t file_fields[] = {
 
 static const cyaml_schema_value_t schema = { CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct yaml_file, file_fields) };
 
+static const cyaml_schema_field_t *const tables[] = { file_fields, rule_fields, implication_fields };
+
 /* --- what is wrong, and where --- */
-
-struct log {
-    char unknown[128], missing[256], first[256];
-    unsigned line;
-};
-
-/* libcyaml tells by log lines: the fault first, then a backtrace with the places, the innermost first. */
-__attribute__((format(printf, 3, 0))) static void take_log(cyaml_log_t level, void *context, const char *format,
-                                                           va_list arguments)
-{
-    static const char unknown[] = "Unexpected key: ";
-    struct log *log = context;
-    char line[512];
-    const char *at;
-
-    (void)level;
-    (void)vsnprintf(line, sizeof(line), format, arguments);
-    line[strcspn(line, "\n")] = '\0';
-    at = strstr(line, unknown);
-    if (at != NULL)
-        (void)snprintf(log->unknown, sizeof(log->unknown), "%.127s", at + sizeof(unknown) - 1);
-    at = strstr(line, "line: ");
-    if (at != NULL) {
-        if (log->line == 0)
-            for (at += strlen("line: "); *at >= '0' && *at <= '9'; at++)
-                log->line = log->line * 10 + (unsigned)(*at - '0');
-    } else if (log->first[0] == '\0' && strstr(line, "Backtrace") == NULL) {
-        (void)snprintf(log->first, sizeof(log->first), "%.255s", line);
-    }
-}
-
-static const char *nearest_key(const char *unknown)
-{
-    static const cyaml_schema_field_t *const tables[] = { file_fields, rule_fields, implication_fields };
-    const char *keys[KEYS_MAX];
-    size_t count = 0;
-
-    for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
-        for (const cyaml_schema_field_t *field = tables[i]; field->key != NULL && count < KEYS_MAX; field++)
-            keys[count++] = field->key;
-    return dep_nearest(unknown, keys, count);
-}
-
-/* Without blanks and the dash of a list. */
-static struct dep_str plain_line(struct dep_str line)
-{
-    line = dep_str_trim(line);
-    return dep_str_starts(line, DEP_STR("- ")) ? dep_str_trim(dep_str_sub(line, 2, line.len)) : line;
-}
-
-static bool is_key_line(struct dep_str line, struct dep_str key)
-{
-    line = plain_line(line);
-    return dep_str_starts(line, key) && dep_str_starts(dep_str_sub(line, key.len, 1), DEP_STR(":"));
-}
-
-/* libcyaml names the place of the mapping, not of the key. */
-static unsigned line_of_key(struct dep_str text, const char *key, unsigned from)
-{
-    struct dep_str rest = text, line;
-
-    for (unsigned number = 1; dep_str_cut(&rest, '\n', &line); number++)
-        if (number >= from && is_key_line(line, dep_str_c(key)))
-            return number;
-    return from;
-}
 
 /* The `index`-th "name:" begins or belongs to that rule. */
 static unsigned line_of_rule(struct dep_str text, size_t index)
 {
-    struct dep_str rest = text, line;
+    unsigned line = 0;
 
-    for (unsigned number = 1; dep_str_cut(&rest, '\n', &line); number++)
-        if (is_key_line(line, DEP_STR("name")) && index-- == 0)
-            return number;
-    return 1;
-}
-
-static void tell_yaml(char *message, const char *path, struct dep_str text, const struct log *log, const char *fault)
-{
-    const char *near = log->unknown[0] == '\0' ? NULL : nearest_key(log->unknown);
-    unsigned line = log->unknown[0] == '\0' ? log->line : line_of_key(text, log->unknown, log->line);
-
-    if (near != NULL)
-        (void)snprintf(message, DEP_RULES_MESSAGE_MAX, "%s:%u: unknown key '%s'; did you mean '%s'?", path, line,
-                       log->unknown, near);
-    else if (log->unknown[0] != '\0')
-        (void)snprintf(message, DEP_RULES_MESSAGE_MAX,
-                       "%s:%u: unknown key '%s'; see deputy-guard-rules(5) for all keys", path, line, log->unknown);
-    else
-        (void)snprintf(message, DEP_RULES_MESSAGE_MAX, "%s:%u: %s", path, line,
-                       log->first[0] != '\0' ? log->first : fault);
+    for (size_t i = 0; i <= index; i++)
+        line = dep_yaml_line_of(text, "name", line + 1, 1);
+    return line;
 }
 
 static void tell_rule(char *message, const char *path, struct dep_str text, const struct dep_rules_file *file,
@@ -288,11 +204,9 @@ static struct dep_res make(struct dep_rules_file *file, struct dep_str base, str
 
 void dep_rules_file_free(struct dep_rules_file *file)
 {
-    const cyaml_config_t config = { .mem_fn = cyaml_mem, .flags = CYAML_CFG_DEFAULT };
-
     if (file == NULL)
         return;
-    (void)cyaml_free(&config, &schema, file->yaml, 0);
+    dep_yaml_free(&schema, file->yaml);
     free(file->memory);
     free(file);
 }
@@ -300,27 +214,21 @@ void dep_rules_file_free(struct dep_rules_file *file)
 struct dep_res dep_rules_file_read(const char *path, struct dep_str text, struct dep_str base,
                                    struct dep_rules_file **ret_file, char message[DEP_RULES_MESSAGE_MAX])
 {
-    struct log log = { 0 };
-    const cyaml_config_t config = { .log_fn = take_log,
-                                    .log_ctx = &log,
-                                    .log_level = CYAML_LOG_ERROR,
-                                    .mem_fn = cyaml_mem,
-                                    .flags = CYAML_CFG_DEFAULT };
+    const struct dep_yaml_source source = { path, text, "deputy-guard-rules(5)", tables,
+                                            sizeof(tables) / sizeof(tables[0]) };
     struct dep_rules_file *file = calloc(1, sizeof(*file));
     struct dep_guard_rules_fault fault = { 0 };
-    struct dep_res res = DEP_FAIL(CONFIG_SYNTAX);
-    cyaml_err_t err;
+    void *yaml = NULL;
+    struct dep_res res;
 
     (void)snprintf(message, DEP_RULES_MESSAGE_MAX, "%s: out of memory", path);
     if (file == NULL)
         return DEP_FAIL(ARENA_FULL);
-    err = cyaml_load_data((const uint8_t *)text.ptr, text.len, &config, &schema, (cyaml_data_t **)(void *)&file->yaml,
-                          NULL);
     file->memory = malloc(MEMORY_BYTES);
     dep_arena_init(&file->arena, file->memory, file->memory == NULL ? 0 : MEMORY_BYTES);
-    if (err != CYAML_OK || file->yaml == NULL) {
-        tell_yaml(message, path, text, &log, err != CYAML_OK ? cyaml_strerror(err) : "the file is empty");
-    } else {
+    res = dep_yaml_read(&source, &schema, &yaml, message);
+    file->yaml = yaml;
+    if (dep_is_ok(res)) {
         res = make(file, base, &fault);
         if (res.err == DEP_ERR_CONFIG_SYNTAX)
             tell_rule(message, path, text, file, &fault);

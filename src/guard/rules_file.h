@@ -1,7 +1,7 @@
 /* The guard's rules as a YAML file (deputy-guard-rules(5)). An unknown key, a wrong type, a key that stands twice, or a rule
  * that cannot be is an error with file, line and, where one is near, a suggestion. */
-#ifndef DEP_SIDECAR_RULES_FILE_H
-#define DEP_SIDECAR_RULES_FILE_H
+#ifndef DEP_GUARD_RULES_FILE_H
+#define DEP_GUARD_RULES_FILE_H
 
 #include "guard/rules.h"
 

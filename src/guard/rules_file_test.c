@@ -1,5 +1,5 @@
 /* The file of rules: what is read, and what is refused with which words. */
-#include "sidecar/rules_file.h"
+#include "guard/rules_file.h"
 #include "test/unit.h"
 
 #define ONE "rules:\n  - name: one\n    methods: [GET]\n    path: /a\n"
