@@ -39,6 +39,7 @@ struct server {
     int epoll_fd, listen_fd, signal_fd;
     struct deputy_guard *guard;
     struct fetcher *fetcher;
+    bool has_rules;                                  /* they say what is needed, and everything is guarded */
     const char *path;                                /* of the resource */
     size_t verdicts;                                 /* still to come */
     struct connection *connections[CONNECTIONS_MAX]; /* by descriptor */
@@ -159,12 +160,13 @@ static void guard(struct server *server, struct connection *connection, bool is_
         .target = in->target,
         .headers = in->headers,
         .headers_count = in->headers_count,
+        .body = in->body,
         .user = connection,
         .flags = DEPUTY_CHECK_NO_WAIT | (is_final ? DEPUTY_CHECK_FINAL : 0u),
     };
     struct deputy_verdict *verdict = NULL;
 
-    if (is_write)
+    if (is_write && !server->has_rules) /* they say it themselves */
         request.scopes = (struct deputy_text){ "read write", 10 };
     switch (deputy_guard_check(server->guard, &request, &verdict)) {
     case DEPUTY_NEEDS:
@@ -186,6 +188,8 @@ static bool is_guarded(const struct server *server, struct deputy_text target)
 {
     size_t len = strlen(server->path);
 
+    if (server->has_rules)
+        return true;
     return target.len >= len && memcmp(target.ptr, server->path, len) == 0 &&
            (target.len == len || server->path[len - 1] == '/' || memchr("/?", target.ptr[len], 2) != NULL);
 }
@@ -347,7 +351,8 @@ static int listen_on(const char *port)
     return fd;
 }
 
-static struct deputy_guard *make_guard(char **argv)
+/* `rules`: a file of them, or NULL. */
+static struct deputy_guard *make_guard(char **argv, const char *rules)
 {
     struct deputy_config *config = deputy_config_new();
     const char *secret = getenv("DEPUTY_SECRET");
@@ -360,6 +365,8 @@ static struct deputy_guard *make_guard(char **argv)
 
     for (size_t i = 0; result == DEPUTY_OK && i < sizeof(settings) / sizeof(settings[0]); i++)
         result = deputy_config_set(config, settings[i][0], settings[i][1]);
+    if (result == DEPUTY_OK && rules != NULL)
+        result = deputy_config_set(config, "rules", rules);
     if (result == DEPUTY_OK)
         result = deputy_guard_new(config, &made);
     if (result != DEPUTY_OK) {
@@ -417,7 +424,8 @@ int main(int argc, char **argv)
     }
     server->signal_fd = end_signals();
     server->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-    server->guard = make_guard(argv);
+    server->has_rules = getenv("DEPUTY_RULES") != NULL;
+    server->guard = make_guard(argv, getenv("DEPUTY_RULES"));
     server->fetcher = fetcher_new(server->epoll_fd, true);
     server->path = path_of(argv[2]);
     server->listen_fd = listen_on(argv[1]);

@@ -90,6 +90,7 @@ int http_read(const char *buffer, size_t len, struct http_request *ret_request)
     while (cut(&head, "\r\n", &line))
         if (!read_header(line, &request, &has_length, &length))
             return -1;
+    request.body = (struct deputy_text){ length == 0 ? NULL : buffer + request.bytes, length };
     request.bytes += length;
     if (request.bytes > len)
         return request.bytes <= HEAD_MAX + BODY_MAX ? 0 : -1;

@@ -1,4 +1,4 @@
-/* As much HTTP/1.1 as an example needs: requests whose body is passed over, answers with a length. */
+/* As much HTTP/1.1 as an example needs: requests, answers with a length. */
 #ifndef EXAMPLE_HTTP_H
 #define EXAMPLE_HTTP_H
 
@@ -13,8 +13,9 @@ struct http_request {
     struct deputy_text method, target;
     struct deputy_header headers[HEADERS_MAX];
     size_t headers_count;
-    size_t bytes; /* of head and body together */
-    bool is_last; /* the client wants the connection closed */
+    struct deputy_text body; /* absent: none */
+    size_t bytes;            /* of head and body together */
+    bool is_last;            /* the client wants the connection closed */
 };
 
 /* Reads a request at the start of the buffer. 1: there it is; 0: not all of it is there yet; -1: it is none. */

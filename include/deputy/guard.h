@@ -71,7 +71,10 @@ struct deputy_rule {
     bool any_token;         /* a token for this resource is enough: a rule that asks for nothing has to say so */
     bool needs_dpop;
 };
-/* With rules, the first that fits decides, the setting "scope" is needed by each of them, and a request that none fits is refused. They are checked
+/* The setting "rules" names a file of rules instead (deputy-guard-rules(5)), which can say more: MCP messages by the body or by headers, scopes that
+ * imply others, origins of web pages, authorization_details. It is read when the guard is made.
+ *
+ * With rules, the first that fits decides, the setting "scope" is needed by each of them, and a request that none fits is refused. They are checked
  * together when the guard is made. DEPUTY_ERR_ARGUMENT, _MEMORY, DEPUTY_ERR_SETTING: too many. */
 DEPUTY_API DEPUTY_MUST enum deputy_result deputy_config_add_rule(struct deputy_config *config,
                                                                  const struct deputy_rule *rule);
@@ -120,13 +123,15 @@ struct deputy_request {
     struct deputy_text method;
     struct deputy_text
         target; /* the request target: "/path?query". Host and scheme come from the configuration alone */
-    const struct deputy_header *headers; /* every line, as it came in; only Authorization and DPoP are read */
+    const struct deputy_header *headers; /* every line, as it came in; Authorization and DPoP are read, with rules of a
+                                          * file also Origin and those of MCP */
     size_t headers_count;
     struct deputy_text peer; /* for the record: the caller's address */
     struct deputy_text
         scopes; /* what this request needs, blanks between; absent: "scope" of the configuration. Not with rules: 503 */
     void *user; /* deputy_verdict_user() */
     unsigned flags;
+    struct deputy_text body; /* for rules about MCP messages: all of it; absent: out of sight, or not there */
 };
 
 /* Decides and records. `*ret_verdict` is the caller's, and NULL for NEEDS and RECORDING. Never NULL for ALLOW and REFUSE: out of memory

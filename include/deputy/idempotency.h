@@ -27,6 +27,19 @@ struct deputy_write;
  * DEPUTY_ERR_MEMORY; DEPUTY_ERR_SYSTEM: the file cannot be used. */
 DEPUTY_API DEPUTY_MUST enum deputy_result deputy_ledger_open(const char *path, const void *secret, size_t secret_len,
                                                              struct deputy_ledger **ret_ledger);
+/* What a ledger holds at most. Set `size`; 0: as deputy_ledger_open() has it. All who share a file have the same. */
+struct deputy_ledger_limits {
+    size_t size;                /* sizeof(struct deputy_ledger_limits) */
+    int64_t entries_max;        /* writes in all: beyond, 503 */
+    int64_t caller_entries_max; /* of one caller: beyond, 429 */
+    int64_t bytes_max;          /* of kept answers in all: beyond, only that there was one is kept */
+    int64_t retention_s;        /* how long a write is remembered, from its beginning */
+};
+/* The same with limits. DEPUTY_ERR_ARGUMENT too: one of them is below zero. */
+DEPUTY_API DEPUTY_MUST enum deputy_result deputy_ledger_open_limited(const char *path, const void *secret,
+                                                                     size_t secret_len,
+                                                                     const struct deputy_ledger_limits *limits,
+                                                                     struct deputy_ledger **ret_ledger);
 /* Every write must have been freed. */
 DEPUTY_API void deputy_ledger_close(struct deputy_ledger *ledger);
 

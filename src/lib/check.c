@@ -1,4 +1,5 @@
 /* From a request to a verdict: load facts, decide, settle what may be used once, record. */
+#include <stddef.h>
 #include <unistd.h>
 
 #include "guard/record.h"
@@ -7,7 +8,7 @@
 #include "proto/scope.h"
 
 #define ROUNDS_MAX 8u
-#define SECURITY_HEADERS_MAX 8u /* more than that are refused as two are */
+#define SECURITY_HEADERS_MAX 16u /* more than that are refused as two are */
 
 /* One check. */
 struct check {
@@ -28,14 +29,27 @@ static struct dep_str str_of(struct deputy_text text)
     return dep_str(text.ptr, text.len);
 }
 
-/* Only these two are read, every line of them. */
+/* Only these are read, every line of them: the first two always, the others by rules. */
+static bool is_read(const struct check *check, struct dep_str name)
+{
+    static const struct dep_str names[] = {
+        DEP_STR_INIT("authorization"),        DEP_STR_INIT("dpop"),       DEP_STR_INIT("origin"),
+        DEP_STR_INIT("mcp-protocol-version"), DEP_STR_INIT("mcp-method"), DEP_STR_INIT("mcp-name"),
+    };
+    size_t count = check->policy.rules == NULL ? 2 : sizeof(names) / sizeof(names[0]);
+
+    for (size_t i = 0; i < count; i++)
+        if (dep_str_eq_nocase(name, names[i]))
+            return true;
+    return false;
+}
+
 static void take_headers(struct check *check)
 {
     for (size_t i = 0; i < check->request->headers_count; i++) {
         struct dep_str name = str_of(check->request->headers[i].name);
 
-        if (check->question.headers_count < SECURITY_HEADERS_MAX &&
-            (dep_str_eq_nocase(name, DEP_STR("authorization")) || dep_str_eq_nocase(name, DEP_STR("dpop"))))
+        if (check->question.headers_count < SECURITY_HEADERS_MAX && is_read(check, name))
             check->headers[check->question.headers_count++] =
                 (struct dep_header){ name, str_of(check->request->headers[i].value) };
     }
@@ -288,6 +302,12 @@ static enum deputy_outcome judge(struct check *check, struct deputy_verdict **re
     return verdict->is_allowed ? DEPUTY_ALLOW : DEPUTY_REFUSE;
 }
 
+/* As it is now, or as it was when it ended before `body`. */
+static bool is_sized(const struct deputy_request *request)
+{
+    return request->size >= sizeof(*request) || request->size == offsetof(struct deputy_request, body);
+}
+
 enum deputy_outcome deputy_guard_check(struct deputy_guard *guard, const struct deputy_request *request,
                                        struct deputy_verdict **ret_verdict)
 {
@@ -300,7 +320,7 @@ enum deputy_outcome deputy_guard_check(struct deputy_guard *guard, const struct 
 
     *ret_verdict = NULL;
     check.worker = dep_lib_worker_take(guard);
-    if (check.worker == NULL || request->size < sizeof(*request)) {
+    if (check.worker == NULL || !is_sized(request)) {
         if (check.worker != NULL)
             dep_lib_worker_give(guard, check.worker);
         *ret_verdict = dep_lib_verdict_trouble();
@@ -311,6 +331,9 @@ enum deputy_outcome deputy_guard_check(struct deputy_guard *guard, const struct 
     check.question.headers = check.headers;
     check.question.method = str_of(request->method);
     check.question.target = str_of(request->target);
+    /* Programs that were compiled before there was one have no body. */
+    if (request->size >= sizeof(*request))
+        check.question.body = str_of(request->body);
     dep_random(check.random, sizeof(check.random));
     outcome = judge(&check, ret_verdict);
     dep_lib_worker_give(guard, check.worker);

@@ -16,7 +16,7 @@ enum dep_setting {
 };
 
 #define DEP_NONCE_KEY_BYTES 32u
-#define DEP_FAULT_MAX 256u
+#define DEP_FAULT_MAX 640u /* a fault of a rules file is the longest */
 
 enum dep_lib_rule_text {
     DEP_LIB_RULE_NAME,

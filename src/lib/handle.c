@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "guard/rules_file.h"
 #include "lib/rules.h"
 #include "lib/verdict.h"
 
@@ -133,15 +134,42 @@ static enum deputy_result make_stores(struct deputy_guard *guard)
     return DEPUTY_OK;
 }
 
+static enum deputy_result load_rules(struct deputy_guard *guard, const char *path)
+{
+    char message[DEP_RULES_MESSAGE_MAX] = "";
+    struct dep_str base = dep_config_text(guard->config, DEP_SETTING_SCOPE);
+    struct dep_res res = dep_rules_file_load(path, base, &guard->rules_file, message);
+
+    if (res.err == DEP_ERR_ARENA_FULL)
+        return DEPUTY_ERR_MEMORY;
+    if (!dep_is_ok(res))
+        return dep_config_fault(guard->config, "rules", message);
+    guard->policy.rules = dep_rules_file_rules(guard->rules_file);
+    return DEPUTY_OK;
+}
+
+static enum deputy_result make_rules(struct deputy_guard *guard)
+{
+    const char *path = guard->config->texts[DEP_SETTING_RULES];
+    enum deputy_result result = DEPUTY_OK;
+
+    if (path != NULL && guard->config->rules_count > 0)
+        return dep_config_fault(guard->config, "rules", "they come from a file or are added one by one, not both");
+    if (path != NULL)
+        return load_rules(guard, path);
+    if (guard->config->rules_count > 0) {
+        result = dep_lib_rules_make(guard->config, &guard->arena, &guard->rules);
+        guard->policy.rules = &guard->rules;
+    }
+    return result;
+}
+
 static enum deputy_result make_parts(struct deputy_guard *guard)
 {
     enum deputy_result result = make_texts(guard);
 
-    if (result == DEPUTY_OK && guard->config->rules_count > 0) {
-        result = dep_lib_rules_make(guard->config, &guard->arena, &guard->rules);
-        guard->policy.rules = &guard->rules;
-    }
-
+    if (result == DEPUTY_OK)
+        result = make_rules(guard);
     if (result == DEPUTY_OK) {
         make_policy(guard);
         result = make_followers(guard);
@@ -213,6 +241,7 @@ void deputy_guard_free(struct deputy_guard *guard)
         return;
     dep_lib_runners_stop(guard);
     dep_journal_free(guard->journal);
+    dep_rules_file_free(guard->rules_file);
     for (struct deputy_verdict *verdict = deputy_guard_recorded(guard); verdict != NULL;
          verdict = deputy_guard_recorded(guard))
         deputy_verdict_free(verdict);

@@ -45,7 +45,8 @@ struct deputy_guard {
     void *memory;                 /* of the arena */
     struct dep_arena arena;       /* of the texts */
     struct dep_guard_texts texts;
-    struct dep_guard_rules rules; /* where there are any */
+    struct dep_guard_rules rules;      /* where the caller has added any */
+    struct dep_rules_file *rules_file; /* NULL: none */
     struct dep_guard_policy policy;
     struct dep_nonce_policy nonce;
     struct dep_follow_policy following;

@@ -74,13 +74,35 @@ static struct deputy_text text_of(struct dep_str text)
     return (struct deputy_text){ text.ptr, text.len };
 }
 
+/* Where the caller has a number, it. False: it is none. */
+static bool take_limit(int64_t said, int64_t *limit)
+{
+    if (said > 0)
+        *limit = said;
+    return said >= 0;
+}
+
 enum deputy_result deputy_ledger_open(const char *path, const void *secret, size_t secret_len,
                                       struct deputy_ledger **ret_ledger)
 {
-    const struct dep_ledger_limits limits = dep_ledger_limits_default();
+    const struct deputy_ledger_limits limits = { .size = sizeof(limits) };
+
+    return deputy_ledger_open_limited(path, secret, secret_len, &limits, ret_ledger);
+}
+
+enum deputy_result deputy_ledger_open_limited(const char *path, const void *secret, size_t secret_len,
+                                              const struct deputy_ledger_limits *said,
+                                              struct deputy_ledger **ret_ledger)
+{
+    struct dep_ledger_limits limits = dep_ledger_limits_default();
     struct deputy_ledger *ledger;
 
-    if (path == NULL || ret_ledger == NULL || (secret == NULL) != (secret_len == 0))
+    if (path == NULL || ret_ledger == NULL || (secret == NULL) != (secret_len == 0) || said == NULL ||
+        said->size < sizeof(*said))
+        return DEPUTY_ERR_ARGUMENT;
+    if (!take_limit(said->entries_max, &limits.entries_max) ||
+        !take_limit(said->caller_entries_max, &limits.caller_entries_max) ||
+        !take_limit(said->bytes_max, &limits.bytes_max) || !take_limit(said->retention_s, &limits.retention_s))
         return DEPUTY_ERR_ARGUMENT;
     ledger = calloc(1, sizeof(*ledger));
     if (ledger == NULL)

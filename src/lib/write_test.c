@@ -246,6 +246,29 @@ DEP_TEST(ledgers_that_cannot_be_had)
     deputy_write_free(NULL);
 }
 
+DEP_TEST(a_ledger_with_limits_is_full_sooner)
+{
+    struct deputy_ledger_limits limits = { .size = sizeof(limits), .entries_max = 2, .caller_entries_max = 1 };
+    struct deputy_write *write = NULL;
+    struct desk desk;
+
+    set_up_desk(&desk);
+    deputy_ledger_close(desk.ledger);
+    desk.ledger = NULL;
+    limits.retention_s = -1;
+    DEP_CHECK(t, deputy_ledger_open_limited(desk.path, NULL, 0, &limits, &desk.ledger) == DEPUTY_ERR_ARGUMENT);
+    limits.retention_s = 3600;
+    limits.size--;
+    DEP_CHECK(t, deputy_ledger_open_limited(desk.path, NULL, 0, &limits, &desk.ledger) == DEPUTY_ERR_ARGUMENT);
+    limits.size++;
+    DEP_CHECK(t, deputy_ledger_open_limited(desk.path, "of this node", 12, &limits, &desk.ledger) == DEPUTY_OK);
+    DEP_CHECK(t, begin(&desk, "\"one\"", "x", 0, &write) == DEPUTY_WRITE_RUN);
+    DEP_CHECK(t, complete(write, 200, "done") == DEPUTY_OK);
+    check_not_run(t, &desk, "\"two\"", "x", DEPUTY_WRITE_REFUSED, 429);
+    check_not_run(t, &desk, "\"one\"", "x", DEPUTY_WRITE_REPLAYED, 200);
+    tear_down_desk(&desk);
+}
+
 int main(void)
 {
     static const struct dep_test_row rows[] = {
@@ -256,6 +279,7 @@ int main(void)
         DEP_ROW(a_killed_process_leaves_an_unknown_outcome),
         DEP_ROW(N04_a_key_belongs_to_its_caller),
         DEP_ROW(ledgers_that_cannot_be_had),
+        DEP_ROW(a_ledger_with_limits_is_full_sooner),
     };
 
     return dep_test_main(rows, DEP_COUNT(rows));

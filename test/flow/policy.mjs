@@ -1,5 +1,5 @@
-// Rules at the guard, as processes: a file of rules, requests of many kinds, what the log says about them; and nonces that guards of
-// one resource share. Tokens are signed with the server's own key, so that each can say what a rule asks for.
+// Rules at the guard, as processes: a file of rules, requests of many kinds, through the guard's process and through an API that asks
+// libdeputy itself; what the log says about them; and nonces that guards of one resource share. Tokens are signed with the server's own key, so that each can say what a rule asks for.
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -7,7 +7,7 @@ import { spawnSync } from 'node:child_process';
 import { Process, program } from '../lib/daemon.mjs';
 import { Key, compact, now_s, proof, randomId } from '../lib/forge.mjs';
 import { Suite, check, equal } from '../lib/tap.mjs';
-import { Wire } from '../lib/wire.mjs';
+import { Wire, freePort } from '../lib/wire.mjs';
 import { RS1, RS2, World, likeAccessToken } from '../lib/world.mjs';
 
 const suite = new Suite('rules at the guard');
@@ -118,6 +118,41 @@ class Guard {
   }
 }
 
+// example/epoll-server.c over the same file.
+class Library {
+  static async start() {
+    const library = new Library();
+    const port = await freePort();
+    library.process = new Process(program('example/epoll-server'), [String(port), RS1, world.issuer, world.R1.id, path.join(folder, 'library-audit')],
+      { cwd: folder, env: { DEPUTY_SECRET: world.R1.secret, DEPUTY_RULES: rules } });
+    await library.process.until(/listens on/);
+    library.wire = new Wire({ port });
+    const end = Date.now() + 10000;
+    while ((await library.ask('GET', '/api/orders/7', 'x')).status !== 401) {
+      if (Date.now() > end) throw new Error(library.process.stderr);
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    return library;
+  }
+
+  ask(method, target, token, { scheme = 'Bearer', headers = [], body = null } = {}) {
+    const list = [...headers];
+    if (token) list.push(['Authorization', `${scheme} ${token}`]);
+    return this.wire.request({ method, path: target, headers: list, body });
+  }
+
+  bound(...args) {
+    return Guard.prototype.bound.apply(this, args);
+  }
+
+  async stop() {
+    this.wire.close();
+    const exit = await this.process.kill('SIGTERM');
+    check(!/Sanitizer|runtime error:/.test(this.process.stderr), this.process.stderr);
+    equal(exit.code, 0, 'stops in order');
+  }
+}
+
 function token(claims = {}) {
   const like = likeAccessToken(issued, { claims });
   return compact(like.header, like.claims, signer);
@@ -129,6 +164,14 @@ function deputy(...args) {
 }
 
 const guard = await Guard.start(['--rules', rules, '--scope', 'read']);
+const library = await Library.start();
+suite.end(() => library.stop());
+
+// The same row through each of them.
+function both(name, run) {
+  suite.row(`guard: ${name}`, () => run(guard));
+  suite.row(`libdeputy: ${name}`, () => run(library));
+}
 
 function refused(answer, status, error, label) {
   equal(answer.status, status, `${label}: ${answer.text}`);
@@ -136,25 +179,25 @@ function refused(answer, status, error, label) {
   return answer.header('www-authenticate') ?? '';
 }
 
-suite.row('O03 a challenge names every scope that this operation needs, and no other', async () => {
-  check(refused(await guard.ask('POST', '/api/orders/7', null), 401, null, 'no token').startsWith('Bearer scope="read write audit"'), 'the 401');
-  const line = refused(await guard.ask('POST', '/api/orders/7', token()), 403, 'insufficient_scope', 'read alone');
+both('O03 a challenge names every scope that this operation needs, and no other', async (way) => {
+  check(refused(await way.ask('POST', '/api/orders/7', null), 401, null, 'no token').startsWith('Bearer scope="read write audit"'), 'the 401');
+  const line = refused(await way.ask('POST', '/api/orders/7', token()), 403, 'insufficient_scope', 'read alone');
   check(/scope="read write audit"/.test(line), line);
-  equal((await guard.ask('POST', '/api/orders/7', token({ scope: 'read admin audit' }))).status, 200, 'admin implies write');
-  equal((await guard.ask('GET', '/api/orders/7', token())).status, 200, 'another operation');
+  equal((await way.ask('POST', '/api/orders/7', token({ scope: 'read admin audit' }))).status, 200, 'admin implies write');
+  equal((await way.ask('GET', '/api/orders/7', token())).status, 200, 'another operation');
 });
 
-suite.row('O21 what no rule is about, and paths that could be read in two ways', async () => {
+both('O21 what no rule is about, and paths that could be read in two ways', async (way) => {
   for (const [method, target] of [['GET', '/api/other'], ['DELETE', '/api/orders/7'], ['GET', '/'], ['BREW', '/api/orders']])
-    refused(await guard.ask(method, target, token()), 403, null, target);
+    refused(await way.ask(method, target, token()), 403, null, target);
   for (const target of ['/api/orders/../bound', '/api//orders', '/api/Orders/7', '/api/%6Frders/7', '/api/orders/7;x', '/api/orders%2F7', '/api/orders/..%2Fbound'])
-    refused(await guard.ask('GET', target, token()), 400, 'invalid_request', target);
-  equal((await guard.ask('GET', '/api/orders/7?next=/api/bound#x', token())).status, 200, 'a query changes nothing');
+    refused(await way.ask('GET', target, token()), 400, 'invalid_request', target);
+  equal((await way.ask('GET', '/api/orders/7?next=/api/bound#x', token())).status, 200, 'a query changes nothing');
 });
 
-suite.row('O07 rules by tool: headers from 2026-07-28 on, one of each, and nothing is guessed', async () => {
+both('O07 rules by tool: headers from 2026-07-28 on, one of each, and nothing is guessed', async (way) => {
   const headers = (name, version = '2026-07-28', method = 'tools/call') => [['MCP-Protocol-Version', version], ['Mcp-Method', method], ['Mcp-Name', name]];
-  const call = (list, scope = 'read') => guard.ask('POST', '/api/mcp', token({ scope }), { headers: list });
+  const call = (list, scope = 'read') => way.ask('POST', '/api/mcp', token({ scope }), { headers: list });
   equal((await call(headers('search'))).status, 200, 'search');
   for (const name of ['delete', '=?base64?ZGVsZXRl?=']) {
     refused(await call(headers(name)), 403, 'insufficient_scope', name);
@@ -167,39 +210,53 @@ suite.row('O07 rules by tool: headers from 2026-07-28 on, one of each, and nothi
   refused(await call(headers('search', '2026-07-28', '')), 400, 'invalid_request', 'no method');
 });
 
-suite.row('who presents a token, through how many hands, and for which organisation', async () => {
-  equal((await guard.ask('GET', '/api/direct', token())).status, 200, 'itself');
-  refused(await guard.ask('GET', '/api/direct', token({ act: { sub: 'agent:X' } })), 403, null, 'through another');
-  refused(await guard.ask('GET', '/api/direct', token({ org_id: 'org2' })), 403, null, 'another organisation');
-  refused(await guard.ask('GET', '/api/direct', token({ org_id: undefined })), 403, null, 'no organisation');
+suite.row('O07 libdeputy: where the body is in sight it decides, for older clients too, and headers that say otherwise are refused', async () => {
+  const message = (name) => JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name } });
+  const call = (body, headers = [], scope = 'read') =>
+    library.ask('POST', '/api/mcp', token({ scope }), { body, headers: [['Content-Type', 'application/json'], ...headers] });
+  equal((await call(message('search'))).status, 200, 'search');
+  refused(await call(message('delete')), 403, 'insufficient_scope', 'delete');
+  equal((await call(message('delete'), [], 'read admin')).status, 200, 'delete with admin');
+  const said = (name) => [['MCP-Protocol-Version', '2026-07-28'], ['Mcp-Method', 'tools/call'], ['Mcp-Name', name]];
+  equal((await call(message('search'), said('search'))).status, 200, 'both say the same');
+  refused(await call(message('delete'), said('search')), 400, 'invalid_request', 'the header says another tool');
+  refused(await call('[]'), 400, 'invalid_request', 'a batch');
+  refused(await call(message('search').replace('"method"', '"Method"')), 400, 'invalid_request', 'another letter case');
 });
 
-suite.row('step-up: the challenge says which login, how fresh, and the scopes too', async () => {
+both('who presents a token, through how many hands, and for which organisation', async (way) => {
+  equal((await way.ask('GET', '/api/direct', token())).status, 200, 'itself');
+  refused(await way.ask('GET', '/api/direct', token({ act: { sub: 'agent:X' } })), 403, null, 'through another');
+  refused(await way.ask('GET', '/api/direct', token({ org_id: 'org2' })), 403, null, 'another organisation');
+  refused(await way.ask('GET', '/api/direct', token({ org_id: undefined })), 403, null, 'no organisation');
+});
+
+both('step-up: the challenge says which login, how fresh, and the scopes too', async (way) => {
   for (const claims of [{}, { acr: 'pwd', auth_time: now_s() }, { acr: 'mfa' }, { acr: 'mfa', auth_time: now_s() - 600 }]) {
-    const line = refused(await guard.ask('POST', '/api/pay', token(claims)), 401, 'insufficient_user_authentication', JSON.stringify(claims));
+    const line = refused(await way.ask('POST', '/api/pay', token(claims)), 401, 'insufficient_user_authentication', JSON.stringify(claims));
     check(/acr_values="mfa phr", max_age="120"/.test(line) && /scope="read write"/.test(line), line);
   }
-  equal((await guard.ask('POST', '/api/pay', token({ acr: 'phr', auth_time: now_s() - 5, scope: 'read write' }))).status, 200, 'fresh and strong');
+  equal((await way.ask('POST', '/api/pay', token({ acr: 'phr', auth_time: now_s() - 5, scope: 'read write' }))).status, 200, 'fresh and strong');
 });
 
-suite.row('authorization_details cover the request or refuse it', async () => {
+both('authorization_details cover the request or refuse it', async (way) => {
   const details = (action, location) => ({ authorization_details: [{ type: 'account', actions: [action], locations: [location] }] });
-  equal((await guard.ask('GET', '/api/accounts/7', token(details('read', `${ORIGIN}/api/accounts`)))).status, 200, 'covered');
+  equal((await way.ask('GET', '/api/accounts/7', token(details('read', `${ORIGIN}/api/accounts`)))).status, 200, 'covered');
   for (const [label, claims] of [['another action', details('write', `${ORIGIN}/api/accounts`)], ['another place', details('read', `${ORIGIN}/api/accounts/8`)], ['none', {}]])
-    refused(await guard.ask('GET', '/api/accounts/7', token(claims)), 403, null, label);
-  refused(await guard.ask('GET', '/api/accounts/7', token({ authorization_details: {} })), 401, 'invalid_token', 'malformed');
+    refused(await way.ask('GET', '/api/accounts/7', token(claims)), 403, null, label);
+  refused(await way.ask('GET', '/api/accounts/7', token({ authorization_details: {} })), 401, 'invalid_token', 'malformed');
 });
 
-suite.row('a rule that needs DPoP takes bound tokens only', async () => {
+both('a rule that needs DPoP takes bound tokens only', async (way) => {
   const key = Key.generate('ES256');
   const bound = token({ cnf: { jkt: key.kid } });
-  check(refused(await guard.ask('GET', '/api/bound', token()), 401, 'invalid_token', 'bearer').startsWith('DPoP '), 'a DPoP challenge alone');
-  const nonce = (await guard.bound(key, bound, 'none')).header('dpop-nonce');
-  equal((await guard.bound(key, bound, nonce)).status, 200, 'bound');
+  check(refused(await way.ask('GET', '/api/bound', token()), 401, 'invalid_token', 'bearer').startsWith('DPoP '), 'a DPoP challenge alone');
+  const nonce = (await way.bound(key, bound, 'none')).header('dpop-nonce');
+  equal((await way.bound(key, bound, nonce)).status, 200, 'bound');
 });
 
-suite.row('O06 pages of other origins are refused before anything else', async () => {
-  const from = (origin) => guard.ask('GET', '/api/orders/7', token(), { headers: [['Origin', origin]] });
+both('O06 pages of other origins are refused before anything else', async (way) => {
+  const from = (origin) => way.ask('GET', '/api/orders/7', token(), { headers: [['Origin', origin]] });
   equal((await from('https://app.example')).status, 200, 'named');
   for (const origin of ['https://evil.example', 'null', 'https://app.example.evil', '']) refused(await from(origin), 403, null, origin);
 });
