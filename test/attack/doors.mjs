@@ -1,5 +1,5 @@
 // The doors through which a JOSE object enters (attacks 2.2): how a good one looks there, how to bring one in, what a refusal is.
-import { GRANT, TYPE, basic } from '../lib/client.mjs';
+import { Client, GRANT, TYPE, basic } from '../lib/client.mjs';
 import { Key, compact, decode, now_s, randomId } from '../lib/forge.mjs';
 import { checkEcho } from '../lib/ledger.mjs';
 import { equal, check } from '../lib/tap.mjs';
@@ -194,6 +194,36 @@ export class AssertionDoor extends Door {
   }
 }
 
+// A JWT by which a client with keys says who acts: its agent, once (rfc8693#2.1).
+export class ActorJwtDoor extends AssertionDoor {
+  id = 'd2 actor JWT';
+
+  async open() {
+    this.keys = Object.fromEntries(this.algs.map((alg) => [alg, Key.generate(alg)]));
+    const body = { name: 'actor', auth: 'private_key_jwt', agent: this.world.helper.id, grants: [GRANT.credentials, GRANT.exchange], default_resource: RS1,
+      jwks: { keys: this.algs.map((alg) => this.keys[alg].registered) } };
+    const { id } = await this.world.daemon.create('clients', body);
+    this.actor = new Client(this.world.daemon, { id, key: this.keys.ES256, auth: 'jwt' });
+    this.subject = await this.actor.get({ scope: 'read' });
+  }
+
+  async base(alg = 'ES256') {
+    if (!this.actor) await this.open();
+    const key = this.keys[alg];
+    const now = now_s();
+    const claims = { iss: this.actor.id, sub: this.world.helper.id, aud: this.world.issuer, iat: now, exp: now + 60, jti: randomId() };
+    return new Base(this, { header: { typ: 'JWT', alg, kid: key.kid }, claims, key });
+  }
+
+  present(object) {
+    return this.actor.over(this.wire).exchange(this.subject, { resource: RS1, actor_token: object, actor_token_type: TYPE.jwt });
+  }
+
+  refused(answer, label) {
+    this.ledger.refusal(answer, { status: [400, 413], error: 'invalid_request', label });
+  }
+}
+
 export class ProofDoor extends Door {
   id = 'd4 DPoP at the token endpoint';
   kind = 'proof';
@@ -232,7 +262,7 @@ export class ProofDoor extends Door {
 }
 
 export function serverDoors(world, ledger) {
-  return [SubjectDoor, ActorDoor, IntrospectDoor, RevokeDoor, AssertionDoor, ProofDoor].map((Kind) => new Kind(world, ledger));
+  return [SubjectDoor, ActorDoor, ActorJwtDoor, IntrospectDoor, RevokeDoor, AssertionDoor, ProofDoor].map((Kind) => new Kind(world, ledger));
 }
 
 export { RS1, basic, decode };
