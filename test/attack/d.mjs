@@ -217,6 +217,76 @@ row('D17 the actor token of another agent or client', async () => {
   }
 });
 
+// What C1's key can sign about its agent.
+const actorJwt = (claims = {}, header = {}) => {
+  const now = now_s();
+  const body = { iss: world.C1.id, sub: world.orchestrator.id, aud: world.issuer, iat: now, exp: now + 60, jti: randomId(), ...claims };
+  const text = compact({ typ: 'JWT', alg: 'ES256', kid: world.C1.key.kid, ...header }, body, world.C1.key);
+  ledger.plantToken(text);
+  return text;
+};
+const asActor = (text, subject, pairs = {}) => world.C1.exchange(subject, { resource: RS1, actor_token: text, actor_token_type: TYPE.jwt, ...pairs });
+
+row('D16 an actor JWT counts once, among twenty at once too; what is refused for another reason does not use it up', async () => {
+  const { C1 } = world;
+  const subject = await C1.get({ resource: RS1, scope: 'read' });
+  const text = actorJwt();
+  refused(await asActor(text, subject, { scope: 'admin' }), 'invalid_scope', 'a scope too wide', text);
+  refused(await asActor(text, subject, { resource: RS3 }), 'invalid_target', 'a resource too far', text);
+  refused(await asActor(text, await CW.get({ resource: RS1, scope: 'read' })), 'invalid_request', 'a subject of somebody else', text);
+  refused(await asActor(`${text.slice(0, -6)}AAAAAA`, subject), 'invalid_request', 'another signature', text);
+  const answers = await Promise.all(Array.from({ length: 20 }, () => {
+    const wire = daemon.wire();
+    return C1.over(wire).exchange(subject, { resource: RS1, actor_token: text, actor_token_type: TYPE.jwt }).finally(() => wire.close());
+  }));
+  equal(answers.filter((answer) => answer.status === 200).length, 1, 'of twenty at once');
+  for (const answer of answers) {
+    if (answer.status === 200) ledger.token(answer, 'the one');
+    else refused(answer, 'invalid_request', 'one of the others', text);
+  }
+  // The same identifier means another thing elsewhere: for another client, and in an assertion.
+  const { jti } = claimsOf(text);
+  ledger.token(await C1.token({ scope: 'read' }, { credentials: [[], [['client_assertion_type', TYPE.assertion], ['client_assertion', C1.assertion({ claims: { jti } })]]] }), 'an assertion with this jti');
+  ledger.token(await asActor(actorJwt(), subject), 'another one');
+});
+
+row('D16 an actor JWT that is something else, and something else that is taken for one', async () => {
+  const { C1 } = world;
+  const subject = await C1.get({ resource: RS1, scope: 'read' });
+  const own = await C1.get({ resource: world.issuer });
+  const now = now_s();
+  for (const [label, text] of [
+    ['a client assertion', C1.assertion()],
+    ['a client assertion of typ JWT', C1.assertion({ header: { typ: 'JWT' } })],
+    ['typ at+jwt', actorJwt({}, { typ: 'at+jwt' })],
+    ['typ oauth-id-jag+jwt', actorJwt({}, { typ: 'oauth-id-jag+jwt' })],
+    ['typ dpop+jwt', actorJwt({}, { typ: 'dpop+jwt' })],
+    ['no typ', actorJwt({}, { typ: undefined })],
+    ['a proof', proof(C1.key, { url: C1.url })],
+    ['an access token', own],
+    ['an access token of typ JWT', forged(own, {}, { typ: 'JWT' })],
+    ['the subject token', subject],
+    ['the client as its own agent', actorJwt({ sub: C1.id })],
+    ['the agent as issuer', actorJwt({ iss: world.orchestrator.id })],
+    ['a blank agent', actorJwt({ sub: '' })],
+    ['no agent', actorJwt({ sub: undefined })],
+    ['a blank jti', actorJwt({ jti: '' })],
+    ['no jti', actorJwt({ jti: undefined })],
+    ['a jti of 300 bytes', actorJwt({ jti: 'j'.repeat(300) })],
+    ['no iat', actorJwt({ iat: undefined })],
+    ['good for an hour', actorJwt({ exp: now + 3600 })],
+    ['over just now', actorJwt({ iat: now - 60, exp: now - 1 })],
+  ])
+    refused(await asActor(text, subject), 'invalid_request', label, text);
+  const text = actorJwt();
+  refused(await C1.exchange(subject, { resource: RS1, actor_token: text, actor_token_type: TYPE.access }), 'invalid_request', 'an actor JWT as an access token', text);
+  refused(await C1.exchange(text, { resource: RS1, subject_token_type: TYPE.jwt }), 'invalid_request', 'an actor JWT as a subject', text);
+  ledger.refusal(await C1.token({ scope: 'read' }, { credentials: [[], [['client_assertion_type', TYPE.assertion], ['client_assertion', text]]] }),
+    { status: 401, error: 'invalid_client', label: 'an actor JWT as a client assertion' });
+  refused(await CB.exchange(await CB.get({ resource: RS1, scope: 'read' }), { resource: RS1, actor_token: text, actor_token_type: TYPE.jwt }), 'invalid_request', 'for another client of the same agent', text);
+  ledger.token(await asActor(text, subject), 'twin: it was not used up by any of that');
+});
+
 row('D19 D31 the ceiling of the actor is asked at every exchange, as it is now', async () => {
   const agent = await world.agent('narrow', [{ resource: RS1, scopes: ['read'] }, { resource: RS2, scopes: ['read'] }]);
   const its = await world.client('narrow', 'basic', { agent });
@@ -281,6 +351,18 @@ row('D23 D38 a chain of many links, a chain of many bytes', async () => {
   refused(await good(forged(subject, { act: { sub: '' } })), 'invalid_request', 'a blank actor');
   refused(await good(forged(subject, { act: 'agent' })), 'invalid_request', 'act is text');
   refused(await good(forged(subject, { lineage: Array.from({ length: 17 }, () => randomId()) })), 'invalid_request', '17 ancestors');
+  // A chain that is as deep as it may be is no trouble (the rows below), and refusing one takes no longer for being longer.
+  const took_ms = async (links) => {
+    let chain;
+    for (let i = 0; i < links; i += 1) chain = chain ? { sub: 'a', act: chain } : { sub: 'a' };
+    const text = forged(subject, { act: chain });
+    const begin = process.hrtime.bigint();
+    refused(await good(text), 'invalid_request', `${links} links`);
+    return Number(process.hrtime.bigint() - begin) / 1e6;
+  };
+  const fastest = async (links) => Math.min(...(await Promise.all([1, 2, 3, 4, 5].map(() => took_ms(links)))));
+  const [few, many] = [await fastest(60), await fastest(480)];
+  check(many < 8 * few + 25, `60 links: ${few.toFixed(1)} ms, 480 links: ${many.toFixed(1)} ms`);
 });
 
 suite.row('D38 delegation ends at its depth, long before a token is too large for a header', async () => {

@@ -197,6 +197,28 @@ suite.row('D21 what a foreign token says about us is evidence only', async () =>
     ledger.refusal(await object, { status: 400, error: 'invalid_request', label });
 });
 
+suite.row('D23 a chain of 200 actors in the token of a trusted issuer, and one of 60 kB', async () => {
+  const chain = (links, more = {}) => {
+    let act;
+    for (let i = 0; i < links; i += 1) act = { sub: `agent:${i}`, ...more, ...(act ? { act } : {}) };
+    return act;
+  };
+  for (const [label, act] of [['200 links', chain(200)], ['17 links', chain(17)], ['200 links of 40 bytes more', chain(200, { note: 'x'.repeat(24) })], ['60 kB', chain(200, { note: 'x'.repeat(280) })]])
+    for (const [where, send, error, object] of [['as subject', exchange, 'invalid_request', idToken({ act })], ['as grant', grant, 'invalid_grant', idJag({ act })]]) {
+      ledger.plantToken(object);
+      const begin = process.hrtime.bigint();
+      const answer = await send(object);
+      const ms = Number(process.hrtime.bigint() - begin) / 1e6;
+      // What is longer than any token may be is not looked at, whoever sends it.
+      ledger.refusal(answer, { status: [400, 413], error: object.length > 16384 ? 'invalid_request' : error, label: `${label} ${where}` });
+      check(ms < (process.env.DEPUTY_SANITIZER ? 500 : 50), `${label} ${where}: ${ms} ms`);
+      check(!JSON.stringify(answer.json ?? {}).includes('agent:'), `${label}: nothing of it in the answer`);
+    }
+  // A chain that can be read is evidence, and none of it becomes ours (D21).
+  for (const token of [ledger.token(await exchange(idToken({ act: chain(3) })), 'three links'), ledger.token(await grant(idJag({ act: chain(3) })), 'three links in a grant')])
+    check(!JSON.stringify(decode(token).claims).includes('agent:2'), 'not in our token');
+});
+
 suite.row('A33 a thousand objects with new kids: at most one fetch in the throttle window', async () => {
   const before = fetches();
   const begin = Date.now();

@@ -201,6 +201,24 @@ suite.row('A59 the Authorization header in odd forms', async () => {
   else ledger.refusal(many, { status: [400, 401], label: 'two blanks' });
 });
 
+suite.row('D23 a chain of 200 actors in a token that the issuer signed', async () => {
+  const door = new TokenDoor(world, ledger);
+  const base = await door.base();
+  const chain = (links) => {
+    let act;
+    for (let i = 0; i < links; i += 1) act = act ? { sub: world.helper.id, act } : { sub: world.helper.id };
+    return act;
+  };
+  for (const links of [9, 200, 600]) {
+    const token = base.make({ claims: { act: chain(links) } });
+    const begin = Date.now();
+    const answer = await guard.ask(`Bearer ${token}`);
+    equal([answer.status, /error="invalid_token"/.test(answer.header('www-authenticate'))], [401, true], `${links} links: ${answer.text}`);
+    check(Date.now() - begin < 500, `${links} links: ${Date.now() - begin} ms`);
+  }
+  equal((await guard.ask(`Bearer ${base.make({ claims: { act: chain(8) } })}`)).status, 200, 'twin: eight links');
+});
+
 suite.row('A67 a token that is wrong in every way gets the one answer', async () => {
   const now = now_s();
   const base = await door.base();
