@@ -1,26 +1,22 @@
-/* decide() under the fuzzer: client_credentials, exchange, jwt-bearer, introspection and revocation, with and without proofs.
+/* decide() under the fuzzer: client_credentials, exchange, jwt-bearer (users and workloads), introspection, revocation and the registration
+ * of agents, with and without proofs.
  *
  * Structured: the input is cut into fields. Tokens, assertions and proofs are signed after the fuzzer has written their payloads, so that
  * it gets past the signature and meets the rules behind it. Properties checked on every input:
  *   a refusal carries only effects that reduce; the same arguments give the same decision, and other randomness another id only; an
  *   issued token is within its subject (scope, reach, chain, binding), never outlives it, and names the authenticated agent as
- *   presenter; every answer can be written. */
-#include "fuzz/fuzz.h"
-#include "proto/scope.h"
-#include "proto/world_fixture.h"
+ *   presenter; a registered agent is within its parent; every answer can be written. */
+#include "fuzz/decide_properties.h"
 
-static struct world *world;
+/* The clients by index: the last has a key, the one before is a workload, the others have secrets. */
+#define CLIENT_KEY (WORLD_AGENTS - 1)
+#define CLIENT_WORKLOAD (WORLD_AGENTS - 2)
+
 static struct dep_private_key *client_key;
 
 struct input {
     const uint8_t *data;
     size_t size;
-};
-
-/* What the request stands on, to compare with what comes out: an own token, or a JWT of the foreign issuer. */
-struct subject {
-    struct dep_str text; /* absent: none */
-    bool is_foreign;
 };
 
 static uint8_t take_byte(struct input *in)
@@ -45,6 +41,28 @@ static struct dep_str take_text(struct input *in)
     return text;
 }
 
+/* The issuer's workloads are one client's, and the first agent may make others. */
+static void open_more(struct world *w)
+{
+    static struct dep_workload_rule rule = { .names = { DEP_STR_INIT("/wl/ns"), DEP_STR_INIT("sub") },
+                                             .values = { DEP_STR_INIT("prod"), DEP_STR_INIT("ci:main") },
+                                             .count = 2 };
+    static struct dep_str create_word[] = { DEP_STR_INIT(DEP_SCOPE_AGENTS) };
+    static struct dep_right rights[3];
+
+    rule.client = w->clients[CLIENT_WORKLOAD].id;
+    w->issuer.uses |= DEP_ISSUER_WORKLOAD;
+    w->issuer.rules = &rule;
+    w->issuer.rules_count = 1;
+    w->clients[CLIENT_WORKLOAD].auth = DEP_CLIENT_AUTH_WORKLOAD_JWT;
+    w->clients[CLIENT_WORKLOAD].secrets_count = 0;
+    rights[0] = w->agents[0].ceiling[0];
+    rights[1] = w->agents[0].ceiling[1];
+    rights[2] = (struct dep_right){ DEP_STR(WORLD_ISSUER), create_word, 1 };
+    w->agents[0].ceiling = rights;
+    w->agents[0].ceiling_count = 3;
+}
+
 static void open_world(void)
 {
     static struct world memory;
@@ -52,7 +70,7 @@ static void open_world(void)
     if (world != NULL)
         return;
     world_open(&memory);
-    /* The last agent's client authenticates with the world's proof key. */
+    open_more(&memory);
     client_key = memory.proof_key;
 
     struct dep_json_writer writer;
@@ -68,9 +86,9 @@ static void open_world(void)
     dep_json_close(&writer, ']');
     dep_json_close(&writer, '}');
     DEP_FUZZ_CHECK(dep_is_ok(dep_jwks_new(memory.crypto, dep_buf_str(&buf), &jwks)));
-    memory.clients[WORLD_AGENTS - 1].auth = DEP_CLIENT_AUTH_PRIVATE_KEY_JWT;
-    memory.clients[WORLD_AGENTS - 1].secrets_count = 0;
-    memory.clients[WORLD_AGENTS - 1].jwks = jwks;
+    memory.clients[CLIENT_KEY].auth = DEP_CLIENT_AUTH_PRIVATE_KEY_JWT;
+    memory.clients[CLIENT_KEY].secrets_count = 0;
+    memory.clients[CLIENT_KEY].jwks = jwks;
     world = &memory;
 }
 
@@ -128,7 +146,7 @@ static void put_assertion(struct input *in, struct dep_buf *body)
     (void)snprintf(payload, sizeof(payload),
                    "{\"iss\":\"%s\",\"sub\":\"%s\",\"aud\":\"" WORLD_ISSUER
                    "\",\"exp\":%lld,\"iat\":%lld,\"jti\":\"j%u\"}",
-                   world->client_ids[WORLD_AGENTS - 1], world->client_ids[WORLD_AGENTS - 1], (long long)WORLD_NOW + 60,
+                   world->client_ids[CLIENT_KEY], world->client_ids[CLIENT_KEY], (long long)WORLD_NOW + 60,
                    (long long)WORLD_NOW, take_byte(in));
     text = take_byte(in) & 1 ? take_text(in) : dep_str_c(payload);
     dep_form_put(body, DEP_STR("client_assertion_type"),
@@ -212,175 +230,179 @@ static struct subject put_form(struct input *in, enum dep_endpoint endpoint, uin
     return subject;
 }
 
-/* A user's token gives nothing longer than itself, speaks of that user, and of nobody else. */
-static void check_within_foreign(const struct dep_token *token, struct dep_str text)
+static void make_random(unsigned char random[DEP_RANDOM_LEN], const uint8_t *data, size_t size, uint8_t kind)
 {
-    static const struct dep_str typs[] = { DEP_STR_INIT("JWT"), DEP_STR_INIT("oauth-id-jag+jwt") };
-    const struct dep_jws_rules rules = { .bytes_max = 65536, .algs = DEP_ALGS_ALL, .typs = typs, .typs_count = 2 };
-    const struct dep_json *claims = NULL;
-    struct dep_jws jws;
-    struct dep_str sub = DEP_STR_ABSENT;
-    int64_t until = 0;
-
-    DEP_FUZZ_CHECK(dep_is_ok(dep_jws_parse(&world->texts, text, &rules, &jws)));
-    DEP_FUZZ_CHECK(dep_is_ok(dep_jwt_claims(&world->texts, &jws, &claims)));
-    DEP_FUZZ_CHECK(dep_is_ok(dep_json_time(DEP_JSON_GET(claims, "exp"), &until)));
-    DEP_FUZZ_CHECK(dep_is_ok(dep_json_str(DEP_JSON_GET(claims, "sub"), &sub)));
-    DEP_FUZZ_CHECK(token->exp <= until && token->lineage_count == 0 && token->actors_count == 1);
-    DEP_FUZZ_CHECK(dep_str_starts(token->sub, DEP_STR("user:corp:")) && dep_str_ends(token->sub, sub));
+    for (size_t i = 0; i < DEP_RANDOM_LEN; i++)
+        random[i] = (unsigned char)(size * 131 + kind * 7 + i * 31 + (size > 0 ? data[i % size] : 0));
 }
 
-/* Nobody has more, or longer, than what they brought. */
-static void check_within(const struct dep_decision *decision, const struct subject *subject)
+static struct dep_header form_type(void)
 {
-    const struct dep_token_policy policy = { .issuer = DEP_STR(WORLD_ISSUER), .algs = DEP_ALGS_ALL };
-    const struct dep_token *token = &decision->token;
-    const struct dep_json *claims = NULL;
-    struct dep_token parent;
-    struct dep_jws jws;
+    return (struct dep_header){ DEP_STR("Content-Type"), DEP_STR("application/x-www-form-urlencoded") };
+}
 
-    if (dep_str_is_absent(subject->text)) {
-        DEP_FUZZ_CHECK(token->actors_count == 0 && token->lineage_count == 0);
-        return;
+/* What is left is appended as it is: more parameters, broken ones too. */
+static struct dep_str end_form(struct input *in, struct dep_buf *body)
+{
+    if (in->size > 0) {
+        if (dep_buf_str(body).len > 0)
+            dep_buf_put_char(body, '&');
+        dep_buf_put(body, dep_fuzz_text(in->data, in->size));
     }
-    if (subject->is_foreign) {
-        check_within_foreign(token, subject->text);
-        return;
-    }
-    DEP_FUZZ_CHECK(decision->is_exchange);
-    DEP_FUZZ_CHECK(dep_is_ok(dep_token_open(&world->texts, subject->text, &policy, &jws)));
-    DEP_FUZZ_CHECK(dep_is_ok(dep_jwt_claims(&world->texts, &jws, &claims)));
-    DEP_FUZZ_CHECK(dep_is_ok(dep_token_read(claims, &parent)));
-    /* What another server is asked for is in its words: only time and people can be compared. */
-    if (decision->issued != DEP_ISSUED_ACCESS_TOKEN)
-        DEP_FUZZ_CHECK(token->exp <= parent.exp && dep_str_eq(token->sub, parent.sub));
-    else
-        DEP_FUZZ_CHECK(world_is_within(world, token, &parent));
+    return body->has_failed ? DEP_STR("") : dep_buf_str(body);
 }
 
-static void check_issued(const struct dep_decision *decision, const struct dep_agent *agent)
+/* A platform's token: one that its rule knows, or what the fuzzer wrote. */
+static struct dep_str make_workload(struct input *in)
 {
-    const struct dep_token *token = &decision->token;
+    uint8_t kind = take_byte(in);
+    char payload[512];
+    struct dep_str text;
 
-    DEP_FUZZ_CHECK(token->exp > WORLD_NOW && token->exp <= WORLD_NOW + 300);
-    DEP_FUZZ_CHECK(token->aud_count > 0 && token->jti.len > 0 && token->sub.len > 0);
-    DEP_FUZZ_CHECK(dep_str_eq(dep_token_presenter(token), agent->id));
-    DEP_FUZZ_CHECK(dep_str_is_absent(token->scope) || dep_is_ok(dep_scope_check(token->scope)));
-    DEP_FUZZ_CHECK(decision->issued == DEP_ISSUED_ACCESS_TOKEN ||
-                   (token->aud_count == 1 && dep_str_eq(token->aud[0], DEP_STR(WORLD_SERVER)) && token->scope.len > 0 &&
-                    dep_str_starts(token->client_id, DEP_STR("ours-there")) +
-                            dep_str_starts(token->client_id, DEP_STR("worker-there")) ==
-                        1));
-    DEP_FUZZ_CHECK(!decision->is_exchange || token->lineage_count > 0 || dep_str_starts(token->sub, DEP_STR("user:")));
+    (void)snprintf(payload, sizeof(payload),
+                   "{\"iss\":\"" WORLD_IDP "\",\"sub\":\"ci:main\",\"aud\":\"" WORLD_ISSUER
+                   "\",\"exp\":%lld,\"iat\":%lld,\"jti\":\"w%u\",\"wl\":{\"ns\":\"%s\"}}",
+                   (long long)WORLD_NOW + 100, (long long)WORLD_NOW - 1, kind, kind & 4 ? "test" : "prod");
+    text = kind & 1 ? take_text(in) : dep_str_c(payload);
+    return world_sign_text(world, world->idp_key, kind & 2 ? DEP_STR("JWT") : DEP_STR_ABSENT, DEP_STR("idp-1"), text);
 }
 
-/* Runs the shell's loop once; true when a decision came out. */
-static bool decide(const struct dep_request *request, const unsigned char random[DEP_RANDOM_LEN],
-                   struct dep_decision *ret_decision)
-{
-    struct dep_facts facts = { .revocations = world->revocations };
-
-    dep_arena_reset(&world->arena);
-    for (unsigned round = 0; round < DEP_ROUNDS_MAX; round++) {
-        if (!dep_is_ok(dep_decide(&world->arena, world->crypto, &world->policy, request, &facts, WORLD_NOW, random,
-                                  ret_decision)))
-            return false;
-        if (ret_decision->needs_count == 0)
-            return true;
-        for (size_t i = 0; i < ret_decision->needs_count; i++)
-            facts.items[facts.count++] =
-                (struct dep_fact){ ret_decision->needs[i], world_load(world, &ret_decision->needs[i]) };
-    }
-    DEP_FUZZ_CHECK(false && "a decision kept asking for facts");
-    return false;
-}
-
-/* The same arguments decide the same; other randomness makes another id and another jti, and changes nothing else. */
-static void check_again(const struct dep_request *request, const struct dep_decision *decision,
-                        unsigned char random[DEP_RANDOM_LEN])
-{
-    static char jti[DEP_JTI_MAX], id[64];
-    const struct dep_token *token = &decision->token;
-    bool is_token = decision->answer == DEP_ANSWER_TOKEN;
-    const struct dep_decision was = *decision;
-    struct dep_decision again;
-
-    DEP_FUZZ_CHECK(was.id.len <= sizeof(id) && (!is_token || token->jti.len <= sizeof(jti)));
-    memcpy(id, was.id.ptr, was.id.len);
-    if (is_token)
-        memcpy(jti, token->jti.ptr, token->jti.len);
-    for (unsigned round = 0; round < 2; round++) {
-        /* The first decision's texts lie in the arena that this one takes over. */
-        DEP_FUZZ_CHECK(decide(request, random, &again));
-        DEP_FUZZ_CHECK(again.answer == was.answer && again.reason == was.reason && again.checks_run == was.checks_run &&
-                       again.effects_count == was.effects_count);
-        DEP_FUZZ_CHECK(dep_str_eq(again.id, dep_str(id, was.id.len)) == (round == 0));
-        if (is_token)
-            DEP_FUZZ_CHECK(again.token.exp == was.token.exp && again.token.scope.len == was.token.scope.len &&
-                           again.token.aud_count == was.token.aud_count &&
-                           dep_str_eq(again.token.jti, dep_str(jti, was.token.jti.len)) == (round == 0));
-        for (size_t i = 0; i < DEP_RANDOM_LEN; i++)
-            random[i] ^= 0xA5;
-    }
-}
-
-static void check_decision(const struct dep_request *request, const struct dep_agent *agent,
-                           const struct subject *subject, unsigned char random[DEP_RANDOM_LEN])
-{
-    struct dep_decision decision;
-    struct dep_wire_answer answer;
-    struct dep_buf line;
-
-    if (!decide(request, random, &decision))
-        return;
-    if (decision.answer == DEP_ANSWER_REFUSAL)
-        for (size_t i = 0; i < decision.effects_count; i++)
-            DEP_FUZZ_CHECK(!dep_effect_gives(decision.effects[i].kind));
-    if (decision.answer == DEP_ANSWER_TOKEN) {
-        check_issued(&decision, agent);
-        check_within(&decision, subject);
-    }
-    DEP_FUZZ_CHECK(dep_is_ok(dep_wire_write(&world->arena, &decision, DEP_STR("a.b.c"), &answer)));
-    dep_buf_init_arena(&line, &world->arena, 65536);
-    dep_audit_record_write(&line, &decision.record);
-    DEP_FUZZ_CHECK(!line.has_failed && !dep_str_has(dep_buf_str(&line), '\n'));
-    check_again(request, &decision, random);
-}
-
-void dep_fuzz_one(const uint8_t *data, size_t size)
+/* A workload, by its platform's token as the grant or as its client authentication. */
+static void run_workload(struct input *in, uint8_t kind, uint8_t door, unsigned char random[DEP_RANDOM_LEN])
 {
     static char memory[131072];
-    struct input in = { data, size };
+    const struct subject none = { .text = DEP_STR_ABSENT };
+    struct dep_header headers[2] = { form_type() };
+    struct dep_buf body;
+
+    dep_buf_init(&body, memory, sizeof(memory));
+    if (door & 2) {
+        dep_form_put(&body, DEP_STR("grant_type"), DEP_STR("client_credentials"));
+        dep_form_put(&body, DEP_STR("client_assertion_type"),
+                     DEP_STR("urn:ietf:params:oauth:client-assertion-type:jwt-bearer"));
+        dep_form_put(&body, DEP_STR("client_assertion"), make_workload(in));
+    } else {
+        dep_form_put(&body, DEP_STR("grant_type"), DEP_STR("urn:ietf:params:oauth:grant-type:jwt-bearer"));
+        dep_form_put(&body, DEP_STR("assertion"), make_workload(in));
+    }
+    if (kind & 16)
+        dep_form_put(&body, DEP_STR("resource"), DEP_STR(WORLD_API));
+    if (kind & 32)
+        dep_form_put(&body, DEP_STR("scope"), take_text(in));
+
+    struct dep_str proof = make_proof(in);
+    struct dep_request request = { .endpoint = DEP_ENDPOINT_TOKEN,
+                                   .method = DEP_STR("POST"),
+                                   .path = DEP_STR("/oauth/token"),
+                                   .peer = DEP_STR("192.0.2.1"),
+                                   .headers = headers,
+                                   .headers_count = 1 };
+
+    if (!dep_str_is_absent(proof))
+        headers[request.headers_count++] = (struct dep_header){ DEP_STR("DPoP"), proof };
+    request.body = end_form(in, &body);
+    check_decision(&request, &world->agents[CLIENT_WORKLOAD], &none, random);
+}
+
+/* A token for this server, bound or not, of an agent that may make others or of one that may not; or what the fuzzer wrote. */
+static struct dep_str make_caller(struct input *in, uint8_t door)
+{
+    struct dep_token token = {
+        .iss = DEP_STR(WORLD_ISSUER),
+        .sub = world->agents[door >> 4 & 1].id,
+        .client_id = world->clients[door >> 4 & 1].id,
+        .jti = DEP_STR("a-jti"),
+        .aud = { DEP_STR(WORLD_ISSUER) },
+        .aud_count = 1,
+        .scope = door & 64 ? DEP_STR("read") : DEP_STR(DEP_SCOPE_AGENTS),
+        .iat = WORLD_NOW - 5,
+        .exp = WORLD_NOW + 100,
+        .org_id = DEP_STR("acme"),
+    };
+
+    if (door & 32)
+        return world_sign_text(world, world->key, DEP_STR("at+jwt"), world->kid, take_text(in));
+    if (door & 4)
+        DEP_FUZZ_CHECK(dep_is_ok(dep_jwk_jkt_of(&world->texts, world->crypto, world->other_proof_key, &token.jkt)));
+    return world_sign(world, &token);
+}
+
+static struct dep_str proof_for(struct dep_str token)
+{
+    static const unsigned char random[16] = "a proof of agent";
+    struct dep_str proof;
+
+    DEP_FUZZ_CHECK(
+        dep_is_ok(dep_dpop_sign(&world->texts, world->crypto, world->other_proof_key, DEP_STR("POST"),
+                                world->policy.agents_url, token, DEP_STR_ABSENT, WORLD_NOW, random, &proof)));
+    return proof;
+}
+
+/* An agent registers another below itself. */
+static void run_agents(struct input *in, uint8_t kind, uint8_t door, unsigned char random[DEP_RANDOM_LEN])
+{
+    static char memory[131072], authorization[32768];
+    static const char *const ceilings[] = {
+        "[{\"resource\":\"" WORLD_API "\",\"scopes\":[\"read\"]}]",
+        "[{\"resource\":\"" WORLD_API "\",\"scopes\":[\"read\",\"write\",\"delete\"]}]",
+        "[{\"resource\":\"" WORLD_ISSUER "\",\"scopes\":[\"" DEP_SCOPE_AGENTS "\"]}]",
+    };
+    const struct subject none = { .text = DEP_STR_ABSENT };
+    struct dep_header headers[3] = { form_type() };
+    struct dep_str token = make_caller(in, door);
+    struct dep_buf body, value;
+
+    dep_buf_init(&value, authorization, sizeof(authorization));
+    dep_buf_put_c(&value, door & 8 ? "DPoP " : "Bearer ");
+    dep_buf_put(&value, token);
+    headers[1] = (struct dep_header){ DEP_STR("Authorization"), dep_buf_str(&value) };
+    dep_buf_init(&body, memory, sizeof(memory));
+    if (kind & 4)
+        dep_form_put(&body, DEP_STR("name"), kind & 8 ? take_text(in) : DEP_STR("finder"));
+    if (kind & 16)
+        dep_form_put(&body, DEP_STR("ceiling"), kind & 32 ? take_text(in) : dep_str_c(ceilings[take_byte(in) % 3]));
+    if (kind & 64)
+        dep_form_put(&body, DEP_STR("expires_in"), take_text(in));
+    if (kind & 128)
+        dep_form_put(&body, DEP_STR("jwks"), take_text(in));
+
+    struct dep_request request = { .endpoint = DEP_ENDPOINT_AGENTS,
+                                   .method = DEP_STR("POST"),
+                                   .path = DEP_STR("/oauth/agents"),
+                                   .peer = DEP_STR("192.0.2.1"),
+                                   .headers = headers,
+                                   .headers_count = 2 };
+
+    if (door & 8)
+        headers[request.headers_count++] =
+            (struct dep_header){ DEP_STR("DPoP"), door & 128 ? make_proof(in) : proof_for(token) };
+    if (request.headers_count == 3 && dep_str_is_absent(headers[2].value))
+        request.headers_count = 2;
+    request.body = end_form(in, &body);
+    check_decision(&request, &world->agents[0], &none, random);
+}
+
+/* A client that is known by its secret or its key. */
+static void run_client(struct input *in, uint8_t kind, unsigned char random[DEP_RANDOM_LEN])
+{
+    static char memory[131072];
     struct dep_header headers[3];
-    unsigned char random[DEP_RANDOM_LEN];
     struct subject subject;
     struct dep_str proof;
     struct dep_buf body;
-    size_t mark, client;
-
-    open_world();
-    mark = world->texts.used;
-
-    uint8_t kind = take_byte(&in);
+    size_t client;
     enum dep_endpoint endpoint = (kind & 3) == 2   ? DEP_ENDPOINT_INTROSPECT
                                  : (kind & 3) == 3 ? DEP_ENDPOINT_REVOKE
                                                    : DEP_ENDPOINT_TOKEN;
     bool has_assertion = kind & 128;
 
-    client = has_assertion ? WORLD_AGENTS - 1 : take_byte(&in) % (WORLD_AGENTS - 1);
+    client = has_assertion ? CLIENT_KEY : take_byte(in) % CLIENT_WORKLOAD;
     dep_buf_init(&body, memory, sizeof(memory));
-    subject = put_form(&in, endpoint, kind, client, &body);
+    subject = put_form(in, endpoint, kind, client, &body);
     if (has_assertion)
-        put_assertion(&in, &body);
-    proof = make_proof(&in);
-    /* What is left is appended as it is: more parameters, broken ones too. */
-    if (in.size > 0) {
-        dep_buf_put_char(&body, '&');
-        dep_buf_put(&body, dep_fuzz_text(in.data, in.size));
-    }
-    for (size_t i = 0; i < sizeof(random); i++)
-        random[i] = (unsigned char)(size * 131 + kind * 7 + i * 31 + (size > 0 ? data[i % size] : 0));
-    headers[0] = (struct dep_header){ DEP_STR("Content-Type"), DEP_STR("application/x-www-form-urlencoded") };
+        put_assertion(in, &body);
+    proof = make_proof(in);
+    headers[0] = form_type();
     headers[1] = dep_str_is_absent(proof) ? headers[0] : (struct dep_header){ DEP_STR("DPoP"), proof };
     headers[2] =
         (struct dep_header){ DEP_STR("Authorization"), world_basic(world, world->client_ids[client], WORLD_SECRET) };
@@ -390,12 +412,34 @@ void dep_fuzz_one(const uint8_t *data, size_t size)
         .method = DEP_STR("POST"),
         .path = DEP_STR("/oauth/token"),
         .peer = DEP_STR("192.0.2.1"),
-        .body = body.has_failed ? DEP_STR("") : dep_buf_str(&body),
+        .body = end_form(in, &body),
         .headers = dep_str_is_absent(proof) ? headers + 1 : headers,
         .headers_count = (dep_str_is_absent(proof) ? 2u : 3u) - (has_assertion ? 1u : 0u),
     };
 
     check_decision(&request, &world->agents[client], &subject, random);
+}
+
+void dep_fuzz_one(const uint8_t *data, size_t size)
+{
+    struct input in = { data, size };
+    unsigned char random[DEP_RANDOM_LEN];
+    uint8_t kind = take_byte(&in);
+    size_t mark;
+
+    open_world();
+    mark = world->texts.used;
+    make_random(random, data, size, kind);
+    if ((kind & 3) == 1) {
+        uint8_t door = take_byte(&in);
+
+        if (door & 1)
+            run_agents(&in, kind, door, random);
+        else
+            run_workload(&in, kind, door, random);
+    } else {
+        run_client(&in, kind, random);
+    }
     dep_arena_reset(&world->arena);
     memset((char *)world->texts_memory + mark, 0, world->texts.used - mark);
     world->texts.used = mark;
