@@ -7,11 +7,14 @@
 
 #define SUB_MAX 120u
 
-static const struct dep_str typs[DEP_FOREIGN_DOORS][2] = {
-    [DEP_FOREIGN_ID_TOKEN] = { DEP_STR_INIT("JWT"), DEP_STR_INIT("JWT") },
-    [DEP_FOREIGN_JWT] = { DEP_STR_INIT("JWT"), DEP_STR_INIT("at+jwt") },
-    [DEP_FOREIGN_GRANT] = { DEP_STR_INIT("JWT"), DEP_STR_INIT("oauth-id-jag+jwt") },
-    [DEP_FOREIGN_WORKLOAD] = { DEP_STR_INIT("JWT"), DEP_STR_INIT("JOSE") }, /* JWT-SVID section 2.3 */
+/* What each door takes; the rest of a row is what it begins with. A grant that says that it is one is no subject token. */
+static const struct dep_str typs[DEP_FOREIGN_DOORS][3] = {
+    [DEP_FOREIGN_ID_TOKEN] = { DEP_STR_INIT("JWT"), DEP_STR_INIT("JWT"), DEP_STR_INIT("JWT") },
+    [DEP_FOREIGN_JWT] = { DEP_STR_INIT("JWT"), DEP_STR_INIT("at+jwt"), DEP_STR_INIT("JWT") },
+    [DEP_FOREIGN_GRANT] = { DEP_STR_INIT("JWT"), DEP_STR_INIT("oauth-id-jag+jwt"),
+                            DEP_STR_INIT("authorization-grant+jwt") }, /* rfc7523bis */
+    [DEP_FOREIGN_WORKLOAD] = { DEP_STR_INIT("JWT"), DEP_STR_INIT("JOSE"),
+                               DEP_STR_INIT("JWT") }, /* JWT-SVID section 2.3 */
 };
 
 static bool has_typ(const struct dep_foreign *foreign, struct dep_str typ)
@@ -30,7 +33,7 @@ static struct dep_res open_claims(struct dep_ctx *c, struct dep_str text, enum d
         .bytes_max = DEP_JWS_BYTES_MAX,
         .algs = DEP_ALGS_ALL,
         .typs = typs[door],
-        .typs_count = 2,
+        .typs_count = 3,
         .may_lack_typ = true, /* ID tokens often have none */
         .may_have_x5t = true,
     };

@@ -1,5 +1,6 @@
 /* Grants for foreign authorization servers: the claims (draft-ietf-oauth-identity-assertion-authz-grant section 6.1,
- * draft-ietf-oauth-identity-chaining section 2.3). */
+ * draft-ietf-oauth-identity-chaining section 2.3). Each kind says by its typ what it is (rfc8725#3.11): identity chaining names none, and
+ * draft-ietf-oauth-rfc7523bis has one for every JWT that is an authorization grant. */
 #include "proto/grant.h"
 
 static const struct {
@@ -10,7 +11,7 @@ static const struct {
         DEP_STR_INIT("urn:ietf:params:oauth:token-type:" name), DEP_STR_INIT(typ), DEP_STR_INIT(name) \
     }
     [DEP_ISSUED_ACCESS_TOKEN] = KIND("access_token", "at+jwt"),
-    [DEP_ISSUED_JWT] = KIND("jwt", "JWT"),
+    [DEP_ISSUED_JWT] = KIND("jwt", "authorization-grant+jwt"),
     [DEP_ISSUED_ID_JAG] = KIND("id-jag", "oauth-id-jag+jwt"),
 #undef KIND
 };

@@ -46,7 +46,7 @@ static const struct dep_json *claims_of(struct dep_str token)
     const struct dep_jws_rules rules = {
         .bytes_max = DEP_JWS_BYTES_MAX,
         .algs = DEP_ALGS_ALL,
-        .typs = (const struct dep_str[]){ DEP_STR_INIT("JWT"), DEP_STR_INIT("oauth-id-jag+jwt") },
+        .typs = (const struct dep_str[]){ DEP_STR_INIT("authorization-grant+jwt"), DEP_STR_INIT("oauth-id-jag+jwt") },
         .typs_count = 2,
     };
     const struct dep_json *claims = NULL;

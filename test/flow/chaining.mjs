@@ -3,7 +3,7 @@
 import { oauth } from '../interop/packages.mjs';
 import { BEARER, Deputies, THERE, THERE2, URN } from '../lib/deputies.mjs';
 import { GRANT } from '../lib/client.mjs';
-import { Key, decode, now_s, proof, thumbprint } from '../lib/forge.mjs';
+import { Key, compact, decode, now_s, proof, randomId, thumbprint } from '../lib/forge.mjs';
 import { Guarded } from '../lib/guarded.mjs';
 import { Ledger } from '../lib/ledger.mjs';
 import { Suite, check, equal } from '../lib/tap.mjs';
@@ -43,7 +43,7 @@ suite.row('the metadata says what A can be asked for', async () => {
   check(as.authorization_grant_profiles_supported.includes('urn:ietf:params:oauth:grant-profile:id-jag'), 'and takes them itself');
 });
 
-for (const [name, typ] of [['id-jag', 'oauth-id-jag+jwt'], ['jwt', 'JWT']])
+for (const [name, typ] of [['id-jag', 'oauth-id-jag+jwt'], ['jwt', 'authorization-grant+jwt']])
   suite.row(`X11 X12 oauth4webapi: from a user's ID token at A over ${name} to an access token of B`, async () => {
     const asked = { subject_token: two.idToken(), subject_token_type: `${URN}id_token`, requested_token_type: URN + name, audience: b.issuer, resource: THERE, scope: 'read' };
     const result = await byLibrary(a, AO, GRANT.exchange, asked);
@@ -112,6 +112,34 @@ suite.row('a grant is no access token: not at A, not at B, not at a guard of eit
     refusedB(await BG.exchange(grant, { subject_token_type: `${URN}jwt` }), 'invalid_request', `${type} as a user's token at B`);
     atB.token(await two.grant(grant), 'twin');
   }
+});
+
+suite.row('a grant comes back at A, and to a B that takes A\'s users as well: it is a grant there, and never a subject or an actor', async () => {
+  const both = await b.client('both', 'basic', { agent: two.guest, grants: [BEARER, GRANT.exchange], default_resource: THERE });
+  const record = `/issuers/${encodeURIComponent(a.issuer)}`;
+  await b.daemon.admin('PATCH', record, { uses: ['id-jag', 'subject', 'access-token'] }, { want: 200 });
+  const [ours] = await a.signingKeys();
+  for (const type of ['id-jag', 'jwt']) {
+    const grant = await jag({}, { type });
+    for (const name of ['access_token', 'jwt', 'id_token', 'id-jag', 'refresh_token']) {
+      refusedA(await AO.exchange(grant, { subject_token_type: URN + name }), 'invalid_request', `${type} as ${name} back at A`);
+      refusedB(await both.exchange(grant, { subject_token_type: URN + name, resource: THERE, scope: 'read' }), 'invalid_request', `${type} as ${name} at B`);
+    }
+    const own = await AO.get({ resource: THERE, scope: 'read' }).catch(() => handed());
+    for (const name of ['access_token', 'jwt'])
+      refusedA(await AW.exchange(own, { actor_token: grant, actor_token_type: URN + name }), 'invalid_request', `${type} as an actor token, ${name}`);
+    atA.refusal(await AO.token({}, { credentials: [[], [['client_assertion_type', 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'], ['client_assertion', grant]]] }),
+      { status: 401, error: 'invalid_client', label: `${type} as a client assertion` });
+    const { error } = (await a.daemon.wire().request({ method: 'POST', path: '/oauth/agents', headers: [['Authorization', `Bearer ${grant}`], ['Content-Type', 'application/x-www-form-urlencoded']], body: 'name=x' })).json;
+    equal(error, 'invalid_token', `${type} where agents are registered`);
+    // It is its typ that makes it a grant: the same claims as an ID token are a subject at such a B, and as what older servers send a grant.
+    const claims = claimsOf(grant);
+    const as = (typ, more = {}) => compact({ typ, alg: ours.alg, kid: ours.kid }, { ...claims, jti: randomId(), ...more }, ours);
+    atB.token(await both.exchange(as('JWT'), { subject_token_type: `${URN}id_token`, resource: THERE, scope: 'read' }), 'twin: a user\'s token of A');
+    atB.token(await two.grant(as('JWT')), 'twin: a grant without a typ of its own');
+    atB.token(await two.grant(grant), 'twin: the grant itself');
+  }
+  await b.daemon.admin('PATCH', record, { uses: ['id-jag'] }, { want: 200 });
 });
 
 suite.row('a grant is bound to the key of the proof, and B wants the same key', async () => {

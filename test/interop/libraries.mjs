@@ -4,12 +4,14 @@ import * as oauth from 'oauth4webapi';
 import * as openid from 'openid-client';
 import { GRANT, TYPE } from '../lib/client.mjs';
 import { Key, decode } from '../lib/forge.mjs';
+import { Idp } from '../lib/idp.mjs';
 import { Suite, check, equal } from '../lib/tap.mjs';
 import { RS1, RS2, World } from '../lib/world.mjs';
 
 const suite = new Suite('interop');
 const world = await World.start();
 const strict = await World.start({ config: { dpop_needs_nonce: true } });
+const JWT_BEARER = 'urn:ietf:params:oauth:grant-type:jwt-bearer';
 const insecure = { [oauth.allowInsecureRequests]: true };
 
 const jwkOf = (key) => key.privateKey.export({ format: 'jwk' });
@@ -112,6 +114,110 @@ suite.row('oauth4webapi: token exchange, a chain of two', async () => {
   equal(result.issued_token_type, TYPE.access, 'issued_token_type');
   const { claims } = decode(result.access_token);
   equal([claims.sub, claims.act], [world.orchestrator.id, { sub: world.worker.id }], 'chain');
+});
+
+// Every supported combination by oauth4webapi: it asks, and its own functions say whether the answer is one.
+const URN = 'urn:ietf:params:oauth:token-type:';
+const recognized = { recognizedTokenTypes: { n_a: () => {} } };
+let idp;
+let there;
+
+// A server of another domain that takes our grants, and an identity provider whose users we know.
+async function meetOthers() {
+  if (there) return;
+  [idp, there] = [await Idp.start(), await World.start()];
+  const ceiling = [{ resource: RS1, scopes: ['read', 'write'] }];
+  await world.daemon.create('issuers', { id: idp.issuer, name: 'corp', org: 'org1', uses: ['subject', 'id-jag'], ceiling });
+  await there.daemon.create('issuers', { id: world.issuer, name: 'here', org: 'org1', uses: ['id-jag', 'access-token'], ceiling });
+  there.guest = await there.client('guest', 'basic', { agent: there.helper, grants: [JWT_BEARER, GRANT.exchange], default_resource: RS1 });
+  const target = { scopes: ['read'], resources: [{ resource: RS1, scopes: ['read'] }] };
+  await world.daemon.create('issuers', { id: there.issuer, name: 'there', org: 'org1', uses: ['target'], target });
+  const agent = await world.agent('traveller', [{ resource: there.issuer, scopes: ['read'] }]);
+  world.traveller = await world.client('traveller', 'basic', { agent });
+  target.clients = [world.CB, world.C1, world.traveller].map((client) => ({ client: client.id, client_id: there.guest.id }));
+  await world.daemon.admin('PATCH', `/issuers/${encodeURIComponent(there.issuer)}`, { target }, { want: 200 });
+  world.bearer = await world.client('bearer', 'basic', { agent: world.orchestrator, grants: [JWT_BEARER, GRANT.exchange], default_resource: RS1 });
+}
+
+async function byLibrary(one, client, grant, params, more = {}) {
+  const [as, meta] = [await serverOf(one), { client_id: client.id }];
+  const auth = client.key ? oauth.PrivateKeyJwt({ key: await imported(client.key), kid: client.key.kid }) : oauth.ClientSecretBasic(client.secret);
+  const response = await oauth.genericTokenEndpointRequest(as, meta, auth, grant, params, { ...insecure, ...more });
+  return oauth.processGenericTokenEndpointResponse(as, meta, response, recognized);
+}
+
+const subjects = {
+  access_token: (client) => client.get({ resource: RS1, scope: 'read' }),
+  id_token: () => idp.token({ aud: world.issuer }),
+  jwt: () => idp.token({ aud: world.issuer }),
+};
+const actors = {
+  none: () => ({}),
+  access_token: async (client) => ({ actor_token: await client.get({ resource: world.issuer }), actor_token_type: TYPE.access }),
+  jwt: async (client) => {
+    const now = Math.floor(Date.now() / 1000);
+    const text = await new jose.SignJWT({ jti: crypto.randomUUID() }).setProtectedHeader({ typ: 'JWT', alg: 'ES256', kid: client.key.kid }).setIssuer(client.id)
+      .setSubject(world.orchestrator.id).setAudience(world.issuer).setIssuedAt(now).setExpirationTime(now + 60).sign(await jose.importJWK(jwkOf(client.key), 'ES256'));
+    return { actor_token: text, actor_token_type: TYPE.jwt };
+  },
+};
+const requested = {
+  access_token: { typ: 'at+jwt', tokenType: 'bearer', more: () => ({}) },
+  jwt: { typ: 'authorization-grant+jwt', tokenType: 'n_a', more: () => ({ audience: there.issuer }) },
+  'id-jag': { typ: 'oauth-id-jag+jwt', tokenType: 'n_a', more: () => ({ audience: there.issuer }) },
+};
+
+for (const from of Object.keys(subjects))
+  for (const actor of Object.keys(actors))
+    for (const [to, { typ, tokenType, more }] of Object.entries(requested))
+      suite.row(`oauth4webapi: exchange of ${from}, actor ${actor}, for ${to}`, async () => {
+        await meetOthers();
+        const client = actor === 'jwt' ? world.C1 : world.CB;
+        const params = { subject_token: await subjects[from](client), subject_token_type: URN + from, requested_token_type: URN + to, resource: RS1, scope: 'read', ...(await actors[actor](client)), ...more() };
+        const result = await byLibrary(world, client, GRANT.exchange, params);
+        equal([result.issued_token_type, result.token_type, result.scope ?? 'read', result.refresh_token], [URN + to, tokenType, 'read', undefined], 'members');
+        check(result.expires_in > 0 && result.expires_in <= 300, `expires_in ${result.expires_in}`);
+        const { header, claims } = decode(result.access_token);
+        const user = from === 'access_token' ? world.orchestrator.id : 'user:corp:alice';
+        equal([header.typ, claims.sub], [typ, user], 'typ and sub');
+        if (to === 'access_token') return;
+        // And what was issued is what it says: the other server takes it.
+        const token = await byLibrary(there, there.guest, JWT_BEARER, { assertion: result.access_token, resource: RS1 });
+        equal([token.token_type, decode(token.access_token).claims.sub], ['bearer', `user:here:${user}`], 'there');
+      });
+
+suite.row('oauth4webapi: the jwt-bearer grant by an ID-JAG, and an access token of another deputy as a subject', async () => {
+  await meetOthers();
+  const jag = idp.token({ typ: 'oauth-id-jag+jwt', aud: world.issuer, claims: { client_id: world.bearer.id, resource: RS1, scope: 'read' } });
+  const result = await byLibrary(world, world.bearer, JWT_BEARER, { assertion: jag });
+  equal([result.token_type, decode(result.access_token).claims.sub], ['bearer', 'user:corp:alice'], 'ID-JAG');
+  const token = await world.traveller.get({ audience: there.issuer, scope: 'read' });
+  const got = await byLibrary(there, there.guest, GRANT.exchange, { subject_token: token, subject_token_type: TYPE.jwt, resource: RS1, scope: 'read' });
+  equal([got.issued_token_type, decode(got.access_token).claims.sub], [TYPE.access, `user:here:${world.traveller.agent.id}`], 'jwt');
+});
+
+suite.row('oauth4webapi: token exchange with DPoP, for every type of subject', async () => {
+  await meetOthers();
+  const pair = await oauth.generateKeyPair('ES256');
+  for (const from of Object.keys(subjects)) {
+    const dpop = oauth.DPoP({ client_id: world.CB.id }, pair);
+    const result = await byLibrary(world, world.CB, GRANT.exchange, { subject_token: await subjects[from](world.CB), subject_token_type: URN + from, resource: RS1, scope: 'read' }, { DPoP: dpop });
+    equal([result.token_type, decode(result.access_token).claims.cnf.jkt], ['dpop', await dpop.calculateThumbprint()], from);
+  }
+});
+
+suite.row('oauth4webapi: token types that are not supported are errors it can read', async () => {
+  await meetOthers();
+  const subject = await world.CB.get({ resource: RS1, scope: 'read' });
+  for (const params of [
+    ...['refresh_token', 'saml1', 'saml2', 'id-jag', 'txn_token'].map((name) => ({ subject_token: subject, subject_token_type: URN + name })),
+    ...['refresh_token', 'id_token', 'saml2', 'txn_token'].map((name) => ({ subject_token: subject, subject_token_type: TYPE.access, requested_token_type: URN + name })),
+    ...['id_token', 'refresh_token', 'id-jag'].map((name) => ({ subject_token: subject, subject_token_type: TYPE.access, actor_token: subject, actor_token_type: URN + name })),
+  ]) {
+    const error = await byLibrary(world, world.CB, GRANT.exchange, { resource: RS1, ...params }).then(() => null, (fault) => fault);
+    check(error instanceof oauth.ResponseBodyError, `${JSON.stringify(params)}: ${error}`);
+    equal([error.error, error.status], ['invalid_request', 400], JSON.stringify(Object.keys(params)));
+  }
 });
 
 suite.row('openid-client: token exchange with DPoP, narrowing', async () => {
@@ -247,6 +353,8 @@ suite.row('jose: an assertion made by jose is taken, once', async () => {
 });
 
 suite.end(async () => {
+  await idp?.down();
+  await there?.daemon.stop();
   await world.daemon.stop();
   await strict.daemon.stop();
 });
