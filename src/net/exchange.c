@@ -135,7 +135,8 @@ static const struct dep_net_refusal *begin(struct dep_net_entry *entry, const ch
 static enum MHD_Result refuse(struct dep_net_entry *entry, const struct dep_net_refusal *refusal)
 {
     static const struct dep_header headers[] = { { DEP_STR_INIT("Content-Type"), DEP_STR_INIT("application/json") },
-                                                 { DEP_STR_INIT("Cache-Control"), DEP_STR_INIT("no-store") } };
+                                                 { DEP_STR_INIT("Cache-Control"), DEP_STR_INIT("no-store") },
+                                                 { DEP_STR_INIT("Retry-After"), DEP_STR_INIT("1") } }; /* with 503 */
     char text[384];
     struct dep_buf body;
     struct MHD_Response *response;
@@ -150,8 +151,11 @@ static enum MHD_Result refuse(struct dep_net_entry *entry, const struct dep_net_
     dep_buf_put_c(&body, ",\"detail\":\"");
     dep_buf_put_c(&body, refusal->detail);
     dep_buf_put_c(&body, "\"}\n");
-    response = dep_net_response(&(struct dep_net_answer){
-        .status = refusal->status, .headers = headers, .headers_count = 2, .body = dep_buf_str(&body), .close = true });
+    response = dep_net_response(&(struct dep_net_answer){ .status = refusal->status,
+                                                          .headers = headers,
+                                                          .headers_count = refusal->status == 503 ? 3 : 2,
+                                                          .body = dep_buf_str(&body),
+                                                          .close = true });
     if (response == NULL)
         return MHD_NO;
     dep_net_stage(entry->connection, DEP_NET_SENDS);

@@ -140,10 +140,10 @@ static bool init_locks(struct dep_net_server *server)
     return pthread_key_create(&server->worker_key, NULL) == 0;
 }
 
+/* Like every refusal of this folder: `error` for an OAuth client (rfc6749#5.2), and the members of rfc9457 for others. */
 static struct MHD_Response *stopping_answer(void)
 {
-    static const struct dep_header headers[] = { { DEP_STR_INIT("Content-Type"),
-                                                   DEP_STR_INIT("application/problem+json") },
+    static const struct dep_header headers[] = { { DEP_STR_INIT("Content-Type"), DEP_STR_INIT("application/json") },
                                                  { DEP_STR_INIT("Cache-Control"), DEP_STR_INIT("no-store") },
                                                  { DEP_STR_INIT("Retry-After"), DEP_STR_INIT("1") } };
 
@@ -151,8 +151,10 @@ static struct MHD_Response *stopping_answer(void)
         .status = 503,
         .headers = headers,
         .headers_count = 3,
-        .body = DEP_STR("{\"type\":\"about:blank\",\"title\":\"The server is shutting down\",\"status\":503,"
-                        "\"is_retriable\":true,\"retry_after_ms\":1000}\n"),
+        .body = DEP_STR(
+            "{\"error\":\"temporarily_unavailable\",\"error_description\":\"the server is shutting down; try again\","
+            "\"type\":\"about:blank\",\"title\":\"The server is shutting down\",\"status\":503,"
+            "\"is_retriable\":true,\"retry_after_ms\":1000}\n"),
         .close = true });
 }
 

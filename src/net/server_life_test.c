@@ -449,7 +449,9 @@ DEP_TEST(draining_answers_what_is_held)
     for (size_t i = 0; i < DEP_COUNT(fds); i++) {
         struct dep_str answer = read_until(fds[i], memory, sizeof(memory), NULL, &is_closed);
 
-        refused += status_of(answer) == 503 && has(answer, "Retry-After: 1") && is_closed;
+        refused += status_of(answer) == 503 && has(answer, "Retry-After: 1") && is_closed &&
+                   has(answer, "Content-Type: application/json\r\n") &&
+                   has(answer, "{\"error\":\"temporarily_unavailable\",") && has(answer, "\"status\":503,");
         close(fds[i]);
     }
     DEP_CHECK(t, refused == DEP_COUNT(fds));
