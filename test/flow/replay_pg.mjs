@@ -35,6 +35,19 @@ suite.row('B30 a proof that goes to both guards is accepted by one; B25 and by n
   }
 });
 
+suite.row('B26 first to one node, then to the other after 0, 10 and 100 ms: exactly one success', async () => {
+  for (const after_ms of [0, 10, 100])
+    for (const [first, second] of [wires, [...wires].reverse()]) {
+      const proof = caller.proof();
+      const answers = [caller.ask(first, proof)];
+      await new Promise((resolve) => setTimeout(resolve, after_ms));
+      answers.push(caller.ask(second, proof));
+      equal((await Promise.all(answers)).map(verdict).sort(), [200, 401], `after ${after_ms} ms`);
+      // Another proof is good at both.
+      equal([verdict(await caller.ask(first, caller.proof())), verdict(await caller.ask(second, caller.proof()))], [200, 200], 'twin');
+    }
+});
+
 suite.row('the password stands in no argument and in nothing that is written', () => {
   for (const guard of guards) {
     check(!guard.process.child.spawnargs.join(' ').includes(cluster.password), 'arguments');
