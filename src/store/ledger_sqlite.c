@@ -6,21 +6,16 @@
  *  (3) Nothing that is alive is evicted: a full ledger refuses. A begun entry is not forgotten while its owner lives.
  *  (4) The tally is kept by triggers, in the transaction of the change: count and quota can not drift from the entries.
  *  (5) One thread at a time uses the connection: the mutex. */
-#include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
-#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "store/ledger.h"
 #include "store/ledger_owner.h"
+#include "store/sqlite_file.h"
 
 #define SCHEMA_VERSION 1
-#define BUSY_MS 4000 /* longer, and the caller gets 503 */
 #define PATH_MAX_BYTES 4096u
 #define EXPIRE_AT_BEGIN 8 /* each begin takes away more than it adds */
 
@@ -403,54 +398,13 @@ static void sqlite_free(struct dep_ledger *base)
     free(ledger);
 }
 
-static bool execute(sqlite3 *database, const char *text)
-{
-    return sqlite3_exec(database, text, NULL, NULL, NULL) == SQLITE_OK;
-}
-
-static int user_version(sqlite3 *database)
-{
-    sqlite3_stmt *statement = NULL;
-    int version = -1;
-
-    if (sqlite3_prepare_v2(database, "PRAGMA user_version", -1, &statement, NULL) == SQLITE_OK &&
-        sqlite3_step(statement) == SQLITE_ROW)
-        version = sqlite3_column_int(statement, 0);
-    sqlite3_finalize(statement);
-    return version;
-}
-
-/* SQLite gives its other files the mode of this one. */
-static struct dep_res make_file(const char *path)
-{
-    int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-    struct stat about;
-
-    if (fd >= 0) {
-        close(fd);
-        return DEP_OK;
-    }
-    /* Not opened and closed again: that would let go of the locks this process may hold on it. */
-    if (errno != EEXIST || lstat(path, &about) != 0 || !S_ISREG(about.st_mode))
-        return DEP_FAIL(STORE_IO);
-    return DEP_OK;
-}
-
 static struct dep_res open_database(struct ledger *ledger, const char *path)
 {
-    static const char settings[] = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA trusted_schema = OFF;"
-                                   "PRAGMA cell_size_check = ON; PRAGMA secure_delete = ON";
-    int version;
-
-    DEP_TRY(make_file(path));
-    if (sqlite3_open_v2(path, &ledger->database, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK ||
-        sqlite3_busy_timeout(ledger->database, BUSY_MS) != SQLITE_OK || !execute(ledger->database, settings) ||
-        !execute(ledger->database, "BEGIN IMMEDIATE"))
+    DEP_TRY(dep_sqlite_open(path, DEP_SQLITE_SHARED, &ledger->database));
+    if (!dep_sqlite_execute(ledger->database, "BEGIN IMMEDIATE"))
         return DEP_FAIL(STORE_IO);
-    version = user_version(ledger->database);
-    /* A file of a later schema is not touched. */
-    if ((version != 0 && version != SCHEMA_VERSION) || (version == 0 && !execute(ledger->database, schema)) ||
-        !execute(ledger->database, "COMMIT"))
+    DEP_TRY(dep_sqlite_schema(ledger->database, SCHEMA_VERSION, schema));
+    if (!dep_sqlite_execute(ledger->database, "COMMIT"))
         return DEP_FAIL(STORE_IO);
     for (size_t i = 0; i < STATEMENTS; i++)
         if (sqlite3_prepare_v3(ledger->database, statement_text[i], -1, SQLITE_PREPARE_PERSISTENT,

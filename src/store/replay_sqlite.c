@@ -70,7 +70,7 @@ static void close_database(struct dep_gather_backend *backend)
 
 static struct dep_res open_all(struct database *database)
 {
-    DEP_TRY(dep_sqlite_open(database->path, &database->handle));
+    DEP_TRY(dep_sqlite_open(database->path, DEP_SQLITE_ALONE, &database->handle));
     DEP_TRY(dep_sqlite_schema(database->handle, SCHEMA_VERSION, schema));
     for (size_t i = 0; i < STATEMENTS; i++)
         if (sqlite3_prepare_v3(database->handle, statement_text[i], -1, SQLITE_PREPARE_PERSISTENT,

@@ -232,7 +232,7 @@ static struct dep_res prepare_all(struct store *store)
 
 static struct dep_res open_database(struct store *store, const char *path)
 {
-    DEP_TRY(dep_sqlite_open(path, &store->database));
+    DEP_TRY(dep_sqlite_open(path, DEP_SQLITE_ALONE, &store->database));
     DEP_TRY(dep_sqlite_schema(store->database, SCHEMA_VERSION, schema));
     return prepare_all(store);
 }
