@@ -5,8 +5,8 @@
 #include "base/b64.h"
 #include "base/id.h"
 #include "server/admin.h"
+#include "server/register.h"
 
-#define SECRET_BYTES 32u
 #define OVERLAP_STANDARD_S 3600
 
 /* ---- shared ---- */
@@ -273,21 +273,6 @@ struct dep_res dep_admin_clients_get(struct dep_admin *a)
     return DEP_OK;
 }
 
-/* 256 random bits; what is kept is the hash, what is shown is shown once. */
-static struct dep_str new_secret(struct dep_admin *a, struct dep_client_secret *record)
-{
-    unsigned char bytes[SECRET_BYTES];
-    struct dep_buf text;
-
-    dep_random(bytes, sizeof(bytes));
-    dep_buf_init_arena(&text, a->arena, DEP_B64_ENCODED(sizeof(bytes)));
-    dep_b64url_put(&text, bytes, sizeof(bytes));
-    dep_wipe(bytes, sizeof(bytes));
-    *record = (struct dep_client_secret){ .created = a->now };
-    dep_sha256(a->crypto, dep_buf_str(&text), record->hash);
-    return dep_buf_str(&text);
-}
-
 static void put_hash(struct dep_json_writer *writer, const struct dep_client_secret *secret)
 {
     char text[DEP_B64_ENCODED(DEP_SHA256_LEN)];
@@ -377,7 +362,7 @@ struct dep_res dep_admin_clients_create(struct dep_admin *a)
         return dep_admin_refuse(
             a, "auth is missing: client_secret_basic, client_secret_post, private_key_jwt or workload_jwt");
     if (dep_str_eq(auth, DEP_STR("client_secret_basic")) || dep_str_eq(auth, DEP_STR("client_secret_post")))
-        secret = new_secret(a, &record);
+        secret = dep_client_secret_make(a->crypto, a->arena, a->now, &record);
     dep_buf_init_arena(&generated, a->arena, 1024);
     dep_json_begin(&writer, &generated);
     put_generated_client(a, &writer, id, dep_str_is_absent(secret) ? NULL : &record);
@@ -433,7 +418,7 @@ struct dep_res dep_admin_clients_rotate(struct dep_admin *a)
     if (dep_json_has(a->body, DEP_STR("overlap_s")))
         DEP_TRY(dep_json_int(DEP_JSON_GET(a->body, "overlap_s"), 0, 30 * 86400, &overlap_s));
     client = cell->client;
-    secret = new_secret(a, &fresh);
+    secret = dep_client_secret_make(a->crypto, a->arena, a->now, &fresh);
     if (client.secrets_count > 0) {
         client.secrets[1] = client.secrets[0];
         client.secrets[1].expires = a->now + overlap_s;

@@ -34,9 +34,8 @@ static struct dep_res add_change(struct dep_server *server, struct dep_crypto *c
     return try_record(server, crypto, &ret_change->record);
 }
 
-/* 256 random bits; what is kept is the hash. */
-static struct dep_str make_secret(struct dep_crypto *crypto, struct dep_arena *arena, int64_t now,
-                                  struct dep_client_secret *record)
+struct dep_str dep_client_secret_make(struct dep_crypto *crypto, struct dep_arena *arena, int64_t now,
+                                      struct dep_client_secret *ret_record)
 {
     unsigned char bytes[SECRET_BYTES];
     struct dep_buf text;
@@ -45,8 +44,8 @@ static struct dep_str make_secret(struct dep_crypto *crypto, struct dep_arena *a
     dep_buf_init_arena(&text, arena, DEP_B64_ENCODED(sizeof(bytes)));
     dep_b64url_put(&text, bytes, sizeof(bytes));
     dep_wipe(bytes, sizeof(bytes));
-    *record = (struct dep_client_secret){ .created = now };
-    dep_sha256(crypto, dep_buf_str(&text), record->hash);
+    *ret_record = (struct dep_client_secret){ .created = now };
+    dep_sha256(crypto, dep_buf_str(&text), ret_record->hash);
     return dep_buf_str(&text);
 }
 
@@ -103,7 +102,7 @@ struct dep_res dep_register_child(struct dep_server *server, struct dep_crypto *
 
     if (dep_str_is_absent(child->jwks)) {
         client.auth = DEP_CLIENT_AUTH_BASIC;
-        secret = make_secret(crypto, arena, now, &client.secrets[client.secrets_count++]);
+        secret = dep_client_secret_make(crypto, arena, now, &client.secrets[client.secrets_count++]);
     }
     dep_buf_init_arena(&body, arena, RECORD_BYTES_MAX);
     dep_json_begin(&writer, &body);

@@ -14,4 +14,8 @@ DEP_MUST struct dep_res dep_register_child(struct dep_server *server, struct dep
                                            struct dep_change ret_changes[DEP_REGISTER_CHANGES],
                                            struct dep_str *ret_body);
 
+/* A client's secret: 256 random bits as text in the arena, to be shown once; what is kept is its hash, in the record. */
+struct dep_str dep_client_secret_make(struct dep_crypto *crypto, struct dep_arena *arena, int64_t now,
+                                      struct dep_client_secret *ret_record);
+
 #endif
