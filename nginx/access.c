@@ -9,7 +9,7 @@
 
 #include "answer.h"
 #include "headers.h"
-#include "sidecar/clock.h"
+#include "net/clock.h"
 
 static ngx_int_t keep_text(ngx_http_request_t *request, struct dep_str text, ngx_str_t *ret_text)
 {

@@ -5,7 +5,7 @@
 
 #include "access.h"
 #include "ledger.h"
-#include "sidecar/clock.h"
+#include "net/clock.h"
 #include "slot.h"
 #include "wake.h"
 #include "zone.h"

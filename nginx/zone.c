@@ -1,7 +1,7 @@
 /* One zone for all resources: a proof's key and a token's tag name what they are for. */
 #include "zone.h"
 
-#include "sidecar/clock.h"
+#include "net/clock.h"
 
 #define SIZE_DEFAULT (32u * 1024u * 1024u)
 #define SIZE_MIN (512u * 1024u)

@@ -59,7 +59,7 @@ static void load_facts(struct check *check, struct dep_guard_facts *facts)
 {
     struct deputy_guard *guard = check->guard;
     struct dep_lib_worker *worker = check->worker;
-    int64_t now_ms = dep_lib_now_ms();
+    int64_t now_ms = dep_clock_ms();
     bool are_usable = dep_follow_keys_are_usable(&guard->keys, now_ms);
 
     dep_hold_refresh(&worker->keys, &guard->keys.slot);
@@ -106,7 +106,7 @@ static struct dep_res remember(struct check *check)
 /* An unknown kid: true when new keys may be waited for. */
 static bool want_keys(struct deputy_guard *guard)
 {
-    int64_t now_ms = dep_lib_now_ms();
+    int64_t now_ms = dep_clock_ms();
     bool may;
 
     pthread_mutex_lock(&guard->lock);
@@ -170,12 +170,12 @@ static bool has_been_tried(struct deputy_guard *guard)
 static bool wait_for_fetch(struct check *check)
 {
     struct deputy_guard *guard = check->guard;
-    int64_t until_ms = dep_lib_now_ms() + guard->config->numbers[DEP_SETTING_WAIT_MAX_MS];
+    int64_t until_ms = dep_clock_ms() + guard->config->numbers[DEP_SETTING_WAIT_MAX_MS];
     bool may_wait;
 
     pthread_mutex_lock(&guard->lock);
     may_wait = guard->is_started && (check->request->flags & DEPUTY_CHECK_NO_WAIT) == 0;
-    while (may_wait && dep_lib_is_waiting(guard) && !guard->is_stopping && dep_lib_now_ms() < until_ms)
+    while (may_wait && dep_lib_is_waiting(guard) && !guard->is_stopping && dep_clock_ms() < until_ms)
         dep_lib_wait_until(guard, until_ms);
     pthread_mutex_unlock(&guard->lock);
     check->is_final = true; /* one wait for one check */
@@ -315,7 +315,7 @@ enum deputy_outcome deputy_guard_check(struct deputy_guard *guard, const struct 
                            .request = request,
                            .policy = guard->policy,
                            .is_final = (request->flags & DEPUTY_CHECK_FINAL) != 0,
-                           .now = dep_lib_now() };
+                           .now = dep_clock_unix() };
     enum deputy_outcome outcome;
 
     *ret_verdict = NULL;

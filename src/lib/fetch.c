@@ -30,7 +30,7 @@ static struct dep_res end_keys(struct deputy_guard *guard, enum dep_follow_kind 
         dep_lib_worker_give(guard, worker);
     }
     pthread_mutex_lock(&guard->lock);
-    res = dep_follow_keys_settle(&guard->keys, &news, dep_lib_now_ms());
+    res = dep_follow_keys_settle(&guard->keys, &news, dep_clock_ms());
     if (!guard->keys.is_round)
         atomic_store(&guard->has_tried_keys, true);
     dep_lib_wake(guard);
@@ -40,9 +40,9 @@ static struct dep_res end_keys(struct deputy_guard *guard, enum dep_follow_kind 
 
 static struct dep_res end_feed(struct deputy_guard *guard, const struct dep_follow_answer *answer)
 {
-    int64_t now_ms = dep_lib_now_ms();
+    int64_t now_ms = dep_clock_ms();
     bool has_keys_news = false;
-    struct dep_res res = dep_follow_feed_settle(&guard->feed, answer, now_ms, dep_lib_now(), &has_keys_news);
+    struct dep_res res = dep_follow_feed_settle(&guard->feed, answer, now_ms, dep_clock_unix(), &has_keys_news);
     bool is_first = !atomic_exchange(&guard->has_tried_feed, true);
 
     pthread_mutex_lock(&guard->lock);
@@ -84,7 +84,7 @@ static int64_t wait_ms(const struct deputy_guard *guard, int64_t now_ms, bool *r
 struct deputy_fetch *deputy_guard_fetch_next(struct deputy_guard *guard, int64_t *ret_wait_ms)
 {
     struct deputy_fetch *fetch = calloc(1, sizeof(*fetch));
-    int64_t now_ms = dep_lib_now_ms();
+    int64_t now_ms = dep_clock_ms();
     bool is_feed;
 
     pthread_mutex_lock(&guard->lock);

@@ -15,22 +15,6 @@
 #define RULE_MAX 8192u /* for one rule beside them */
 #define NONCE_WINDOW_S 60
 
-int64_t dep_lib_now_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-int64_t dep_lib_now(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec;
-}
-
 void dep_lib_wake(struct deputy_guard *guard)
 {
     uint64_t one = 1;
@@ -84,7 +68,7 @@ static void make_policy(struct deputy_guard *guard)
     guard->policy.token = (struct dep_token_policy){ setup.issuer, setup.resource, DEP_ALGS_ALL, skew_s };
     guard->policy.dpop = (struct dep_dpop_policy){ .age_max_s = config->numbers[DEP_SETTING_PROOF_AGE_MAX_S],
                                                    .skew_s = skew_s,
-                                                   .fence = dep_lib_now(),
+                                                   .fence = dep_clock_unix(),
                                                    .needs_nonce = config->numbers[DEP_SETTING_NEEDS_NONCE] != 0,
                                                    .algs = setup.has_rsa_proofs ? DEP_ALGS_DPOP_RSA : DEP_ALGS_DPOP,
                                                    .nonce = &guard->nonce };
@@ -288,7 +272,7 @@ int deputy_guard_fd(const struct deputy_guard *guard)
 
 const char *deputy_guard_trouble(struct deputy_guard *guard)
 {
-    int64_t now_ms = dep_lib_now_ms();
+    int64_t now_ms = dep_clock_ms();
 
     if (guard->journal != NULL && dep_journal_is_broken(guard->journal))
         return "the audit log cannot be written: make room, or mend the disk";

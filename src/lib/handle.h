@@ -15,6 +15,7 @@
 #include "guard/guard.h"
 #include "guard/seen.h"
 #include "lib/config.h"
+#include "net/clock.h"
 #include "store/replay.h"
 
 #define DEP_LIB_ARENA_BYTES (384u * 1024u)
@@ -64,9 +65,6 @@ struct deputy_guard {
     struct dep_lib_runner runners[DEP_LIB_RUNNERS];
     bool is_started, is_stopping;
 };
-
-int64_t dep_lib_now_ms(void); /* only grows */
-int64_t dep_lib_now(void);    /* Unix seconds */
 
 /* NULL when out of memory. */
 struct dep_lib_worker *dep_lib_worker_take(struct deputy_guard *guard);

@@ -15,7 +15,7 @@ static bool wait_for_work(struct dep_lib_runner *runner, struct dep_follow_fetch
     while (!guard->is_stopping) {
         int64_t due_ms = is_feed ? dep_follow_feed_due(&guard->feed) : dep_follow_keys_due(&guard->keys);
 
-        if (due_ms <= dep_lib_now_ms())
+        if (due_ms <= dep_clock_ms())
             break;
         if (due_ms == INT64_MAX)
             pthread_cond_wait(&guard->wake, &guard->lock);
@@ -24,7 +24,7 @@ static bool wait_for_work(struct dep_lib_runner *runner, struct dep_follow_fetch
     }
     goes_on = !guard->is_stopping;
     if (goes_on)
-        dep_lib_fetch_begin(guard, is_feed, dep_lib_now_ms(), ret_fetch);
+        dep_lib_fetch_begin(guard, is_feed, dep_clock_ms(), ret_fetch);
     pthread_mutex_unlock(&guard->lock);
     return goes_on;
 }
@@ -104,11 +104,11 @@ void dep_lib_runners_stop(struct deputy_guard *guard)
 
 enum deputy_result deputy_guard_wait_ready(struct deputy_guard *guard, int64_t timeout_ms)
 {
-    int64_t until_ms = dep_lib_now_ms() + timeout_ms;
+    int64_t until_ms = dep_clock_ms() + timeout_ms;
     bool is_ready;
 
     pthread_mutex_lock(&guard->lock);
-    while (!(is_ready = deputy_guard_trouble(guard) == NULL) && dep_lib_now_ms() < until_ms)
+    while (!(is_ready = deputy_guard_trouble(guard) == NULL) && dep_clock_ms() < until_ms)
         dep_lib_wait_until(guard, until_ms);
     pthread_mutex_unlock(&guard->lock);
     return is_ready ? DEPUTY_OK : DEPUTY_ERR_TIMEOUT;

@@ -327,7 +327,7 @@ static struct dep_idempotency_policy policy_of(const struct deputy_ledger *ledge
 enum deputy_write_outcome deputy_write_begin(struct deputy_ledger *ledger, const struct deputy_write_request *request,
                                              struct deputy_write **ret_write)
 {
-    struct beginning b = { .request = request, .policy = policy_of(ledger, request->flags), .now = dep_lib_now() };
+    struct beginning b = { .request = request, .policy = policy_of(ledger, request->flags), .now = dep_clock_unix() };
     struct dep_res res;
 
     *ret_write = out_of_memory();

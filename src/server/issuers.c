@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "net/clock.h"
 #include "server/lookup.h"
 
 #define ARENA_BYTES (2u * 1024u * 1024u)
@@ -193,14 +194,6 @@ struct dep_res dep_issuers_park(struct dep_issuers *issuers, struct dep_net_exch
 
 /* ---- the thread ---- */
 
-static int64_t monotonic_ms(void)
-{
-    struct timespec now;
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* The mutex is held. */
 static struct parked *take_parked(struct entry *entry)
 {
@@ -323,7 +316,7 @@ static void attend(struct dep_issuers *issuers, struct entry *entry, bool is_sto
 /* Moves every entry on as far as it goes; returns for how long there is nothing to do. */
 static int64_t move_all(struct dep_issuers *issuers, bool is_stopping)
 {
-    int64_t now_ms = monotonic_ms(), next_ms = now_ms + 1000;
+    int64_t now_ms = dep_clock_ms(), next_ms = now_ms + 1000;
 
     for (size_t i = 0; i < DEP_ISSUERS_MAX; i++) {
         struct entry *entry = &issuers->entries[i];

@@ -4,9 +4,9 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/id.h"
+#include "net/clock.h"
 
 /* What was decided longer ago is decided again. */
 #define STALE_MS 500
@@ -34,14 +34,6 @@ struct asking {
     _Atomic size_t left;
     struct item items[DEP_EFFECTS_MAX];
 };
-
-static int64_t monotonic_ms(void)
-{
-    struct timespec now;
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 static bool is_among(const unsigned char (*keys)[DEP_REPLAY_KEY_BYTES], size_t count,
                      const unsigned char key[DEP_REPLAY_KEY_BYTES])
@@ -134,7 +126,7 @@ static bool is_current(const struct asking *asking)
     (void)pthread_mutex_lock(&server->mutex);
     is = server->snapshot == asking->snapshot && server->settings == asking->settings;
     (void)pthread_mutex_unlock(&server->mutex);
-    return is && monotonic_ms() - asking->since_ms <= STALE_MS;
+    return is && dep_clock_ms() - asking->since_ms <= STALE_MS;
 }
 
 /* All are decided: the prepared answer, or another decision. On the store's thread; or, when nothing could be asked, on the
@@ -178,7 +170,7 @@ static struct asking *asking_new(struct dep_server *server, const struct dep_use
         return NULL;
     asking->server = server;
     asking->uses = *uses;
-    asking->since_ms = monotonic_ms();
+    asking->since_ms = dep_clock_ms();
     asking->id_len = decision->id.len < sizeof(asking->id) ? decision->id.len : sizeof(asking->id);
     memcpy(asking->id, decision->id.ptr, asking->id_len);
     asking->is_token = decision->answer == DEP_ANSWER_TOKEN;

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "net/clock.h"
 #include "proto/wire.h"
 
 #define BATCH_MAX 1024u
@@ -72,14 +73,6 @@ void dep_job_free(struct dep_job *job)
     /* Bodies hold tokens and fresh secrets. */
     dep_wipe(job + 1, job->used);
     free(job);
-}
-
-static int64_t monotonic_ms(void)
-{
-    struct timespec now;
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
 static void answer(struct dep_job *job)
@@ -185,7 +178,7 @@ static void commit(struct dep_writer *writer, struct dep_job *batch)
 /* A checkpoint covers what was written: at the latest a second after it was. */
 static void sign_when_due(struct dep_writer *writer, bool is_now)
 {
-    int64_t now = monotonic_ms();
+    int64_t now = dep_clock_ms();
 
     if (!writer->is_unsigned || (!is_now && now - writer->checkpoint_ms < CHECKPOINT_EVERY_MS))
         return;

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "guard/record.h"
-#include "sidecar/clock.h"
+#include "net/clock.h"
 
 #define ROUNDS_MAX 8u
 #define TAG_TEXT_MAX 8448u

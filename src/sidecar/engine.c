@@ -6,7 +6,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "sidecar/clock.h"
+#include "net/clock.h"
 
 #define EXIT_USAGE 2
 #define EXIT_UNAVAILABLE 6

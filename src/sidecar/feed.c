@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "sidecar/clock.h"
+#include "net/clock.h"
 #include "sidecar/issuer.h"
 
 struct dep_guard_feed {

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "guard/metadata.h"
-#include "sidecar/clock.h"
+#include "net/clock.h"
 
 /* Envoy puts this before the path of the original request. */
 static const struct dep_str ext_authz = DEP_STR_INIT("/authz/ext-authz");

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "sidecar/clock.h"
+#include "net/clock.h"
 #include "sidecar/issuer.h"
 
 #define WAITING_MAX 64u

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "guard/setup.h"
-#include "sidecar/clock.h"
+#include "net/clock.h"
 #include "sidecar/engine.h"
 
 #define TEXTS_MAX 32768u

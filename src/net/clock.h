@@ -1,6 +1,6 @@
-/* The clocks of the guard process. */
-#ifndef DEP_SIDECAR_CLOCK_H
-#define DEP_SIDECAR_CLOCK_H
+/* The clocks of what runs: servers, guards, the library. */
+#ifndef DEP_NET_CLOCK_H
+#define DEP_NET_CLOCK_H
 
 #include <stdint.h>
 

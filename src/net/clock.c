@@ -1,5 +1,5 @@
 /* Clocks. */
-#include "sidecar/clock.h"
+#include "net/clock.h"
 
 #include <time.h>
 
