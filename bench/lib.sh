@@ -132,16 +132,31 @@ exchange_at() {
 
 # ---- the guard ----
 
+# start_guard [NAME ARGUMENTS...]: listens on $work/NAME.sock.
 start_guard() {
-  "$load" --new-key "$work/proof.key" > /dev/null
-  start guard 'listen' "$build/deputy" guard run --resource "$resource" --issuer "http://127.0.0.1:$port" \
-    --listen "unix:$work/guard.sock" --client "$guard_client" --secret "file:$work/guard.secret" --audit "$work/guard-audit"
+  guard_name=${1:-guard}
+  [ $# -eq 0 ] || shift
+  [ -f "$work/proof.key" ] || "$load" --new-key "$work/proof.key" > /dev/null
+  start "$guard_name" 'listen' "$build/deputy" guard run --resource "$resource" --issuer "http://127.0.0.1:$port" \
+    --listen "unix:$work/$guard_name.sock" --client "$guard_client" --secret "file:$work/guard.secret" --audit "$work/$guard_name-audit" "$@"
   tries=0
-  until [ "$(curl -s -o /dev/null -w '%{http_code}' --unix-socket "$work/guard.sock" http://localhost/readyz)" = 200 ]; do
+  until [ "$(curl -s -o /dev/null -w '%{http_code}' --unix-socket "$work/$guard_name.sock" http://localhost/readyz)" = 200 ]; do
     tries=$((tries + 1))
     [ $tries -lt 250 ] || fail 'the guard does not get ready'
     sleep 0.02
   done
+}
+# 256 rules, as many as there may be; the last one is about what is asked.
+write_rules() { # FILE
+  {
+    echo 'rules:'
+    i=1
+    while [ $i -lt 256 ]; do
+      echo "  - {name: r$i, methods: [GET, POST], path: /api/v1/things-$i/*/parts/**, scopes: 'bench:write'}"
+      i=$((i + 1))
+    done
+    echo "  - {name: last, methods: [GET], path: /bench, scopes: 'bench:read'}"
+  } > "$1"
 }
 ask() { name=$1; to=$2; shift 2; one "$name" --unix "$to" --path /authz/auth-request --method GET \
   --header 'X-Original-Method: GET' --header 'X-Original-URL: https://api.example/bench' "$@"; }
