@@ -142,7 +142,7 @@ static struct dep_res token_verifies(struct run *run)
         return DEP_OK;
     }
     if (key == NULL)
-        return DEP_FAIL(JWS_KID);
+        return run->facts->are_keys_underway ? DEP_FAIL(KEYS_MISSING) : DEP_FAIL(JWS_KID);
 
     struct dep_token *token = DEP_NEW(run->arena, struct dep_token);
 

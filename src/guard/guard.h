@@ -51,6 +51,7 @@ struct dep_guard_request {
 struct dep_guard_facts {
     bool is_audit_broken;        /* decisions cannot be recorded */
     const struct dep_jwks *keys; /* the issuer's; NULL: not loaded, or too old to use */
+    bool are_keys_underway;      /* newer keys are on their way: what is not in `keys` is not known, and not refused */
     bool may_refresh_keys;       /* a kid that is not in `keys` may be asked for with DEP_GUARD_NEEDS_KEYS */
     const struct dep_revocations *revocations; /* NULL: never heard of */
     int64_t feed_silence_s;                    /* since the feed's last good answer */

@@ -55,6 +55,17 @@ static void take_headers(struct check *check)
     }
 }
 
+/* Newer keys are on their way: an unknown kid is no fault of the token's. */
+static bool are_keys_underway(struct deputy_guard *guard)
+{
+    bool are;
+
+    pthread_mutex_lock(&guard->lock);
+    are = guard->keys.is_round || guard->keys.is_wanted;
+    pthread_mutex_unlock(&guard->lock);
+    return are;
+}
+
 static void load_facts(struct check *check, struct dep_guard_facts *facts)
 {
     struct deputy_guard *guard = check->guard;
@@ -67,6 +78,7 @@ static void load_facts(struct check *check, struct dep_guard_facts *facts)
     *facts = (struct dep_guard_facts){
         .is_audit_broken = guard->journal != NULL && dep_journal_is_broken(guard->journal),
         .may_refresh_keys = !check->is_final,
+        .are_keys_underway = check->is_final && are_keys_underway(guard),
         .feed_silence_s = dep_follow_feed_silence_s(&guard->feed, now_ms),
     };
     if (worker->keys.value != NULL && are_usable)
@@ -142,6 +154,7 @@ static bool decide(struct check *check)
             if (want_keys(check->guard))
                 return false;
             facts.may_refresh_keys = false;
+            facts.are_keys_underway = are_keys_underway(check->guard);
         }
         if ((decision->needs & DEP_GUARD_NEEDS_SEEN) != 0)
             ask_cache(check, decision->presented, &facts);

@@ -30,6 +30,7 @@ static void load_facts(struct dep_engine *engine, struct dep_engine_worker *work
     *facts = (struct dep_guard_facts){
         .is_audit_broken = dep_journal_is_broken(engine->journal),
         .may_refresh_keys = may_wait,
+        .are_keys_underway = dep_keys_are_underway(engine->keys),
         .feed_silence_s = dep_guard_feed_silence_s(engine->feed, now_ms),
     };
     if (worker->keys.value != NULL && are_usable)

@@ -181,7 +181,7 @@ static void ask_store(struct dep_sidecar *sidecar, struct dep_engine_worker *wor
 static void guard(struct dep_sidecar *sidecar, struct dep_engine_worker *worker, struct dep_net_exchange *exchange,
                   enum dep_guard_adapter adapter, bool is_late);
 
-/* On the keys' thread. */
+/* On a thread of the keys. */
 static void resume(struct dep_keys_waiter *waiter)
 {
     struct pending *pending = (struct pending *)waiter;
@@ -199,7 +199,7 @@ static bool wait_for_keys(struct dep_sidecar *sidecar, struct dep_net_exchange *
     dep_net_defer(exchange);
     if (pending == NULL)
         return false;
-    *pending = (struct pending){ { NULL, resume }, sidecar, exchange, adapter };
+    *pending = (struct pending){ { .resume = resume }, sidecar, exchange, adapter };
     if (dep_keys_wait(sidecar->engine.keys, &pending->waiter, dep_clock_ms()))
         return true;
     free(pending);

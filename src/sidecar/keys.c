@@ -15,9 +15,10 @@ struct dep_keys {
     struct dep_follow_policy policy;
     struct dep_follow_keys follow; /* under the lock */
     struct dep_issuer issuer;      /* the thread's */
-    pthread_t thread;
-    pthread_mutex_t lock;
-    pthread_cond_t wake;
+    pthread_t thread, watch;
+    bool has_thread, has_watch;
+    pthread_mutex_t lock, resuming;
+    pthread_cond_t wake, waits; /* for the thread, for the watch */
     bool is_stopping;
     struct dep_keys_waiter *waiting; /* newest first */
     size_t waiting_count;
@@ -58,14 +59,57 @@ static struct dep_keys_waiter *settle(struct dep_keys *keys, struct dep_follow_k
     return waiting;
 }
 
-static void resume(struct dep_keys_waiter *waiting)
+static void resume(struct dep_keys *keys, struct dep_keys_waiter *waiting)
 {
+    pthread_mutex_lock(&keys->resuming);
     while (waiting != NULL) {
         struct dep_keys_waiter *next = waiting->next;
 
         waiting->resume(waiting);
         waiting = next;
     }
+    pthread_mutex_unlock(&keys->resuming);
+}
+
+/* Those that have waited long enough: the end of the list, since the newest stand first. Under the lock. */
+static struct dep_keys_waiter *take_late(struct dep_keys *keys, int64_t now_ms, int64_t *ret_next_ms)
+{
+    struct dep_keys_waiter **at = &keys->waiting, *late;
+
+    *ret_next_ms = -1;
+    while (*at != NULL && (*at)->until_ms > now_ms) {
+        *ret_next_ms = (*at)->until_ms;
+        at = &(*at)->next;
+    }
+    late = *at;
+    *at = NULL;
+    for (struct dep_keys_waiter *one = late; one != NULL; one = one->next)
+        keys->waiting_count--;
+    return late;
+}
+
+static void *watch(void *context)
+{
+    struct dep_keys *keys = context;
+
+    pthread_mutex_lock(&keys->lock);
+    while (!keys->is_stopping) {
+        int64_t next_ms;
+        struct dep_keys_waiter *late = take_late(keys, dep_clock_ms(), &next_ms);
+        struct timespec until = { next_ms / 1000, next_ms % 1000 * 1000000 };
+
+        if (late != NULL) {
+            pthread_mutex_unlock(&keys->lock);
+            resume(keys, late);
+            pthread_mutex_lock(&keys->lock);
+        } else if (next_ms < 0) {
+            pthread_cond_wait(&keys->waits, &keys->lock);
+        } else {
+            (void)pthread_cond_timedwait(&keys->waits, &keys->lock, &until);
+        }
+    }
+    pthread_mutex_unlock(&keys->lock);
+    return NULL;
 }
 
 static void *run(void *context)
@@ -87,9 +131,8 @@ static void *run(void *context)
         if (res.err != last && !dep_is_ok(res))
             fprintf(stderr, "deputy guard: keys of the issuer: %s\n", dep_err_text(res.err));
         last = res.err;
-        resume(waiting);
+        resume(keys, waiting);
     }
-    resume(keys->waiting); /* nobody is taken any more */
     return NULL;
 }
 
@@ -103,12 +146,19 @@ struct dep_keys *dep_keys_new(const struct dep_sidecar_config *config, int stop_
     keys->config = config;
     keys->policy = dep_sidecar_follow_policy(config);
     pthread_mutex_init(&keys->lock, NULL);
+    pthread_mutex_init(&keys->resuming, NULL);
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_cond_init(&keys->wake, &attributes);
+    pthread_cond_init(&keys->waits, &attributes);
     pthread_condattr_destroy(&attributes);
-    if (!dep_is_ok(dep_follow_keys_init(&keys->follow, &keys->policy)) ||
-        !dep_issuer_init(&keys->issuer, config, stop_fd) || pthread_create(&keys->thread, NULL, run, keys) != 0) {
+    if (dep_is_ok(dep_follow_keys_init(&keys->follow, &keys->policy)) &&
+        dep_issuer_init(&keys->issuer, config, stop_fd)) {
+        keys->has_watch = pthread_create(&keys->watch, NULL, watch, keys) == 0;
+        keys->has_thread = keys->has_watch && pthread_create(&keys->thread, NULL, run, keys) == 0;
+    }
+    if (!keys->has_thread) {
+        dep_keys_stop(keys);
         dep_keys_free(keys);
         return NULL;
     }
@@ -120,8 +170,15 @@ void dep_keys_stop(struct dep_keys *keys)
     pthread_mutex_lock(&keys->lock);
     keys->is_stopping = true;
     pthread_cond_signal(&keys->wake);
+    pthread_cond_signal(&keys->waits);
     pthread_mutex_unlock(&keys->lock);
-    pthread_join(keys->thread, NULL);
+    if (keys->has_thread)
+        pthread_join(keys->thread, NULL);
+    if (keys->has_watch)
+        pthread_join(keys->watch, NULL);
+    keys->has_thread = keys->has_watch = false;
+    resume(keys, keys->waiting); /* nobody is taken any more */
+    keys->waiting = NULL;
 }
 
 void dep_keys_free(struct dep_keys *keys)
@@ -131,7 +188,9 @@ void dep_keys_free(struct dep_keys *keys)
     dep_issuer_done(&keys->issuer);
     dep_follow_keys_done(&keys->follow);
     pthread_cond_destroy(&keys->wake);
+    pthread_cond_destroy(&keys->waits);
     pthread_mutex_destroy(&keys->lock);
+    pthread_mutex_destroy(&keys->resuming);
     free(keys);
 }
 
@@ -161,6 +220,16 @@ bool dep_keys_may_refresh(struct dep_keys *keys, int64_t now_ms)
     return may;
 }
 
+bool dep_keys_are_underway(struct dep_keys *keys)
+{
+    bool are;
+
+    pthread_mutex_lock(&keys->lock);
+    are = keys->follow.is_round || keys->follow.is_wanted;
+    pthread_mutex_unlock(&keys->lock);
+    return are;
+}
+
 bool dep_keys_wait(struct dep_keys *keys, struct dep_keys_waiter *waiter, int64_t now_ms)
 {
     bool waits;
@@ -168,11 +237,13 @@ bool dep_keys_wait(struct dep_keys *keys, struct dep_keys_waiter *waiter, int64_
     pthread_mutex_lock(&keys->lock);
     waits = may_refresh(keys, now_ms);
     if (waits) {
+        waiter->until_ms = now_ms + DEP_KEYS_WAIT_MAX_MS;
         waiter->next = keys->waiting;
         keys->waiting = waiter;
         keys->waiting_count++;
         dep_follow_keys_want(&keys->follow, now_ms);
         pthread_cond_signal(&keys->wake);
+        pthread_cond_signal(&keys->waits);
     }
     pthread_mutex_unlock(&keys->lock);
     return waits;

@@ -402,6 +402,35 @@ suite.row('G11 the guard hangs: 503 after a while, nothing reaches the API', asy
   await allOpen('goes on');
 }, { limit_ms: 90000 });
 
+suite.row('G12 the issuer hangs: who needs a key that is not here gets 503 in time, all others are served, and nobody is told that the token is bad', async () => {
+  const tasks = `/proc/${world.daemon.pid}/task`;
+  const stranger = { name: 'stranger', token: { sign: 'stranger' } };
+  await eachWay(ways.filter((way) => ['auth-request', 'nginx-module'].includes(way.name)), async (way, label) => {
+    const tries = [];
+    // At most one fetch in ten seconds is made for unknown keys; until then the answer is 401 at once.
+    await until(async () => {
+      world.daemon.process.child.kill('SIGSTOP');
+      try {
+        await until(() => fs.readdirSync(tasks).every((one) => /\) T /.test(fs.readFileSync(`${tasks}/${one}/stat`, 'utf8'))), 'all threads have stopped');
+        const began = Date.now();
+        const [answer, good] = await Promise.all([send(way, stranger), send(way, BEARER)]);
+        tries.push([answer, Date.now() - began]);
+        equal(good.status, 200, `${label}: a token that needs no key`);
+      } finally {
+        world.daemon.process.child.kill('SIGCONT');
+      }
+      oneOf(tries.at(-1)[0].status, [401, 503], label);
+      return tries.at(-1)[0].status === 503;
+    }, `${label}: a fetch is made`, 25000);
+    const [answer, took_ms] = tries.at(-1);
+    checkTrouble(way, answer, label);
+    check(took_ms < 1000, `${label}: after ${took_ms} ms`); // 150, and what a loaded machine adds
+    await until(async () => (await send(way, stranger)).status === 401, `${label}: a key that nobody has, once the issuer has answered`);
+    equal((await send(way, BEARER)).status, 200, `${label}: twin`);
+    way.take();
+  });
+}, { limit_ms: 90000 });
+
 suite.row('G11 HAProxy: a script that fails, or a guard that says too little, lets nothing pass', async () => {
   if (!haproxy().file) skip('haproxy is not installed');
   const broken = haproxy('core.register_action("deputy", { "http-req" }, function(txn, address) error("broken") end, 1)\n');
