@@ -16,6 +16,7 @@ struct dep_follow_policy {
     int64_t keys_refresh_s;     /* a good key set is fetched again after that time */
     int64_t keys_throttle_s;    /* unknown kids cause at most one fetch in that time (attack case A33) */
     int64_t keys_stale_max_s;   /* older keys are not used (A34) */
+    int64_t skew_s;             /* between the issuer's clock and ours */
     int64_t feed_silence_max_s; /* how long old keys are used after the issuer said that it has others (A65) */
 };
 

@@ -9,11 +9,12 @@
 #include "http/form.h"
 
 /* About 180,000 entries. */
-#define BODY_MAX (16u * 1024u * 1024u)
+#define BODY_MAX (24u * 1024u * 1024u)
 /* What reading a body needs: values are shorter than their nodes. */
 #define ARENA(bytes) ((bytes)*8 + 65536)
 #define TIMEOUT_MS 5000
 #define RETRY_MS 250
+#define KEYLESS_RETRY_MS 25 /* the keys are on their way */
 #define DEPTH_MAX 4u
 
 static struct dep_res add_entries(struct dep_arena *arena, const struct dep_json *entries, struct dep_revocations *set)
@@ -28,6 +29,27 @@ static struct dep_res add_entries(struct dep_arena *arena, const struct dep_json
     return DEP_OK;
 }
 
+struct dep_res dep_guard_feed_open(struct dep_arena *arena, struct dep_crypto *crypto, const struct dep_jwks *keys,
+                                   struct dep_str token, struct dep_str *ret_payload)
+{
+    static const struct dep_str typ = DEP_STR_INIT(DEP_FEED_TYP);
+    const struct dep_jws_rules rules = { .bytes_max = BODY_MAX, .algs = DEP_ALGS_ALL, .typs = &typ, .typs_count = 1 };
+    const struct dep_jwks_key *key;
+    struct dep_jws jws;
+
+    if (!dep_is_ok(dep_jws_parse(arena, token, &rules, &jws)))
+        return DEP_FAIL(FEED_SYNTAX);
+    if (keys == NULL)
+        return DEP_FAIL(KEYS_MISSING);
+    key = dep_jwks_find(keys, jws.kid, jws.alg);
+    if (key == NULL)
+        return DEP_FAIL(FEED_KEY);
+    if (!dep_is_ok(dep_jws_verify(crypto, &jws, key->alg, key->key)))
+        return DEP_FAIL(FEED_SIGNATURE);
+    *ret_payload = jws.payload;
+    return DEP_OK;
+}
+
 static struct dep_res read_answer(const struct dep_json *json, int64_t version, struct dep_guard_feed_answer *answer,
                                   const struct dep_json **ret_entries)
 {
@@ -35,7 +57,9 @@ static struct dep_res read_answer(const struct dep_json *json, int64_t version, 
     const struct dep_json *jwks = DEP_JSON_GET(json, "jwks");
 
     answer->jwks = DEP_STR_ABSENT;
-    if (!dep_is_ok(dep_json_int(DEP_JSON_GET(json, "version"), 0, INT64_MAX, &answer->version)) ||
+    if (!dep_is_ok(dep_json_str(DEP_JSON_GET(json, "iss"), &answer->iss)) ||
+        !dep_is_ok(dep_json_int(DEP_JSON_GET(json, "iat"), 0, INT64_MAX, &answer->iat)) ||
+        !dep_is_ok(dep_json_int(DEP_JSON_GET(json, "version"), 0, INT64_MAX, &answer->version)) ||
         !dep_is_ok(dep_json_bool(DEP_JSON_GET(json, "full"), &answer->is_full)) || entries == NULL ||
         entries->type != DEP_JSON_ARRAY || (jwks != NULL && !dep_is_ok(dep_json_str(jwks, &answer->jwks))))
         return DEP_FAIL(FEED_SYNTAX);
@@ -152,7 +176,7 @@ void dep_follow_feed_next(struct dep_follow_feed *feed, int64_t now_ms, struct d
     *ret_fetch = (struct dep_follow_fetch){
         .kind = DEP_FOLLOW_FEED,
         .url = dep_str_c(feed->url),
-        .accept = DEP_STR("application/json"),
+        .accept = DEP_STR("application/" DEP_FEED_TYP),
         .authorization = feed->authorization,
         .body_bytes_max = BODY_MAX,
         .timeout_ms = TIMEOUT_MS,
@@ -195,6 +219,16 @@ static bool hear_keys(struct dep_follow_feed *feed, struct dep_str jwks)
     return was_known;
 }
 
+/* An answer is of now: not older than the last one (nodes of one issuer may differ by the skew), nor than the silence that is allowed anyway. What somebody kept and plays again is
+ * no news of what was revoked since. */
+static bool is_of_now(const struct dep_follow_feed *feed, int64_t iat, int64_t now)
+{
+    const struct dep_follow_policy *policy = feed->policy;
+
+    return iat >= feed->iat - policy->skew_s && iat <= now + policy->skew_s &&
+           now - iat <= policy->feed_silence_max_s + policy->skew_s;
+}
+
 static struct dep_res apply(struct dep_follow_feed *feed, struct dep_arena *arena, struct dep_str text, int64_t now_ms,
                             int64_t now, bool *ret_is_news, bool *ret_has_keys_news)
 {
@@ -203,8 +237,13 @@ static struct dep_res apply(struct dep_follow_feed *feed, struct dep_arena *aren
     struct dep_guard_feed_answer answer;
 
     DEP_TRY(dep_guard_feed_apply(arena, text, old == NULL ? NULL : old->entries, feed->version, now, &answer));
+    if (!dep_str_eq(answer.iss, feed->policy->issuer) || !is_of_now(feed, answer.iat, now)) {
+        dep_revocations_free(answer.set);
+        return dep_str_eq(answer.iss, feed->policy->issuer) ? DEP_FAIL(FEED_TIME) : DEP_FAIL(FEED_SIGNATURE);
+    }
     if (answer.set != NULL)
         DEP_TRY(take(feed, answer.set));
+    feed->iat = answer.iat;
     *ret_is_news = answer.version != feed->version;
     feed->version = answer.version;
     atomic_store(&feed->heard_ms, now_ms);
@@ -212,9 +251,11 @@ static struct dep_res apply(struct dep_follow_feed *feed, struct dep_arena *aren
     return DEP_OK;
 }
 
-static struct dep_res hear(struct dep_follow_feed *feed, const struct dep_follow_answer *answer, int64_t now_ms,
-                           int64_t now, bool *ret_is_news, bool *ret_has_keys_news)
+static struct dep_res hear(struct dep_follow_feed *feed, struct dep_crypto *crypto, const struct dep_jwks *keys,
+                           const struct dep_follow_answer *answer, int64_t now_ms, int64_t now, bool *ret_is_news,
+                           bool *ret_has_keys_news)
 {
+    struct dep_str payload = DEP_STR("");
     struct dep_arena arena;
     struct dep_res res;
     void *memory;
@@ -222,24 +263,31 @@ static struct dep_res hear(struct dep_follow_feed *feed, const struct dep_follow
     DEP_TRY(dep_follow_answered(answer));
     memory = calloc(1, ARENA(answer->body.len));
     dep_arena_init_zero(&arena, memory, memory == NULL ? 0 : ARENA(answer->body.len));
-    res = apply(feed, &arena, answer->body, now_ms, now, ret_is_news, ret_has_keys_news);
+    res = dep_guard_feed_open(&arena, crypto, keys, answer->body, &payload);
+    if (dep_is_ok(res))
+        res = apply(feed, &arena, payload, now_ms, now, ret_is_news, ret_has_keys_news);
     free(memory);
     return res;
 }
 
-struct dep_res dep_follow_feed_settle(struct dep_follow_feed *feed, const struct dep_follow_answer *answer,
+struct dep_res dep_follow_feed_settle(struct dep_follow_feed *feed, struct dep_crypto *crypto,
+                                      const struct dep_jwks *keys, const struct dep_follow_answer *answer,
                                       int64_t now_ms, int64_t now, bool *ret_has_keys_news)
 {
+    int64_t retry_ms = keys == NULL ? KEYLESS_RETRY_MS : RETRY_MS;
     bool is_news = false;
     struct dep_res res;
 
     DEP_ASSERT(atomic_load(&feed->is_asked));
     *ret_has_keys_news = false;
-    res = hear(feed, answer, now_ms, now, &is_news, ret_has_keys_news);
+    res = hear(feed, crypto, keys, answer, now_ms, now, &is_news, ret_has_keys_news);
+    /* Who signs with another key has another key set. */
+    if (res.err == DEP_ERR_FEED_KEY)
+        *ret_has_keys_news = true;
     if (res.err == DEP_ERR_FEED_SYNTAX)
         feed->version = -1; /* start over with a full set */
     /* A server that answers at once with nothing does not poll long: do not spin. */
-    feed->due_ms = !dep_is_ok(res) || (!is_news && now_ms - feed->sent_ms < RETRY_MS) ? now_ms + RETRY_MS : INT64_MIN;
+    feed->due_ms = !dep_is_ok(res) || (!is_news && now_ms - feed->sent_ms < RETRY_MS) ? now_ms + retry_ms : INT64_MIN;
     atomic_store(&feed->is_asked, false);
     return res;
 }

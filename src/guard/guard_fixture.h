@@ -71,6 +71,13 @@ static inline struct dep_str sign_raw(struct fixture *f, const struct dep_privat
     return dep_buf_str(&buf);
 }
 
+/* An answer of the revocation feed. */
+static inline struct dep_str sign_feed(struct fixture *f, const struct dep_private_key *key, const char *kid,
+                                       struct dep_str payload)
+{
+    return sign_raw(f, key, fmt(f, "{\"alg\":\"ES256\",\"typ\":\"revocations+jwt\",\"kid\":\"%s\"}", kid), payload);
+}
+
 /* The claims of a good bearer token, without braces, so that more can stand behind. */
 static inline struct dep_str claims_of(struct fixture *f)
 {

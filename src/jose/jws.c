@@ -110,7 +110,7 @@ struct dep_res dep_jws_parse(struct dep_arena *arena, struct dep_str token, cons
     struct dep_str header, payload, signature, text;
     struct dep_json *json;
 
-    if (token.len > rules->bytes_max || token.len > DEP_JWS_BYTES_MAX)
+    if (token.len > rules->bytes_max)
         return DEP_FAIL(JWS_SIZE);
     DEP_TRY(split(token, &header, &payload, &signature));
     jws.signing_input = dep_str_sub(token, 0, header.len + 1 + payload.len);

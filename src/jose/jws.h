@@ -8,6 +8,7 @@
 #include "crypto/crypto.h"
 #include "jose/jwk.h"
 
+/* The bound of what comes with a request: tokens, assertions, proofs. */
 #define DEP_JWS_BYTES_MAX 16384u
 
 /* What one place accepts. Constant data. */

@@ -10,6 +10,11 @@ struct deputy_fetch {
     size_t headers_count;
 };
 
+int64_t dep_lib_feed_due(const struct deputy_guard *guard)
+{
+    return atomic_load(&guard->has_tried_keys) ? dep_follow_feed_due(&guard->feed) : INT64_MAX;
+}
+
 void dep_lib_fetch_begin(struct deputy_guard *guard, bool is_feed, int64_t now_ms, struct dep_follow_fetch *ret_fetch)
 {
     if (is_feed)
@@ -38,11 +43,30 @@ static struct dep_res end_keys(struct deputy_guard *guard, enum dep_follow_kind 
     return res;
 }
 
+/* Without a worker there is no memory either: the answer is of no use then. */
+static struct dep_res settle_feed(struct deputy_guard *guard, const struct dep_follow_answer *answer, int64_t now_ms,
+                                  bool *ret_has_keys_news)
+{
+    const struct dep_follow_answer nothing = { .res = DEP_FAIL(ARENA_FULL) };
+    struct dep_lib_worker *worker = dep_lib_worker_take(guard);
+    const struct dep_key_set *keys;
+    struct dep_res res;
+
+    if (worker == NULL)
+        return dep_follow_feed_settle(&guard->feed, NULL, NULL, &nothing, now_ms, dep_clock_unix(), ret_has_keys_news);
+    dep_hold_refresh(&worker->keys, &guard->keys.slot);
+    keys = (const struct dep_key_set *)worker->keys.value;
+    res = dep_follow_feed_settle(&guard->feed, worker->crypto, keys == NULL ? NULL : keys->jwks, answer, now_ms,
+                                 dep_clock_unix(), ret_has_keys_news);
+    dep_lib_worker_give(guard, worker);
+    return res;
+}
+
 static struct dep_res end_feed(struct deputy_guard *guard, const struct dep_follow_answer *answer)
 {
     int64_t now_ms = dep_clock_ms();
     bool has_keys_news = false;
-    struct dep_res res = dep_follow_feed_settle(&guard->feed, answer, now_ms, dep_clock_unix(), &has_keys_news);
+    struct dep_res res = settle_feed(guard, answer, now_ms, &has_keys_news);
     bool is_first = !atomic_exchange(&guard->has_tried_feed, true);
 
     pthread_mutex_lock(&guard->lock);
@@ -72,7 +96,7 @@ static void add_header(struct deputy_fetch *fetch, struct dep_str name, struct d
 /* Milliseconds until the next fetch is due: 0 now, -1 when both are out. */
 static int64_t wait_ms(const struct deputy_guard *guard, int64_t now_ms, bool *ret_is_feed)
 {
-    int64_t keys_ms = dep_follow_keys_due(&guard->keys), feed_ms = dep_follow_feed_due(&guard->feed);
+    int64_t keys_ms = dep_follow_keys_due(&guard->keys), feed_ms = dep_lib_feed_due(guard);
     int64_t due_ms = feed_ms < keys_ms ? feed_ms : keys_ms;
 
     *ret_is_feed = feed_ms < keys_ms;

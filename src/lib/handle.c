@@ -79,6 +79,7 @@ static void make_policy(struct deputy_guard *guard)
         .keys_refresh_s = config->numbers[DEP_SETTING_KEYS_REFRESH_S],
         .keys_throttle_s = config->numbers[DEP_SETTING_KEYS_THROTTLE_S],
         .keys_stale_max_s = config->numbers[DEP_SETTING_KEYS_STALE_MAX_S],
+        .skew_s = skew_s,
         .feed_silence_max_s = config->numbers[DEP_SETTING_FEED_SILENCE_MAX_S],
     };
 }

@@ -80,6 +80,8 @@ void dep_lib_wait_until(struct deputy_guard *guard, int64_t until_ms);
 
 /* Ends and frees the threads that fetch. */
 void dep_lib_runners_stop(struct deputy_guard *guard);
+/* Under the lock: when the feed is to be asked: not before the keys that its signature needs have been tried for. INT64_MAX: not yet. */
+int64_t dep_lib_feed_due(const struct deputy_guard *guard);
 /* Under the lock: takes the fetch that is due for the feed, or for the keys. */
 void dep_lib_fetch_begin(struct deputy_guard *guard, bool is_feed, int64_t now_ms, struct dep_follow_fetch *ret_fetch);
 /* Applies its answer. */

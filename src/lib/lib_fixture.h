@@ -110,9 +110,14 @@ static inline int issuer_says(struct world *w, struct dep_str path, char *body, 
     body[0] = '\0';
     if (dep_str_starts(path, dep_str_c(feed))) {
         DEP_ASSERT(dep_is_ok(dep_num_parse(dep_str_sub(path, sizeof(feed) - 1, path.len), 0, INT64_MAX, &after)));
-        (void)snprintf(body, size, "{\"version\":%lld,\"full\":%s,\"jwks\":\"%llx\",\"entries\":[%s]}",
-                       (long long)w->version, after == 0 ? "true" : "false", (long long)w->keys_version,
-                       after < w->version ? w->entries : "");
+        (void)snprintf(
+            body, size, "%.*s",
+            DEP_STR_ARG(sign_feed(
+                &w->keys, w->keys.issuer, "k1",
+                fmt(&w->keys,
+                    "{\"iss\":\"%s\",\"iat\":%lld,\"version\":%lld,\"full\":%s,\"jwks\":\"%llx\",\"entries\":[%s]}",
+                    w->issuer, (long long)time(NULL), (long long)w->version, after == 0 ? "true" : "false",
+                    (long long)w->keys_version, after < w->version ? w->entries : ""))));
         return w->is_feed_down ? 500 : 200;
     }
     if (dep_str_eq_c(path, "/.well-known/oauth-authorization-server")) {

@@ -13,7 +13,7 @@ static bool wait_for_work(struct dep_lib_runner *runner, struct dep_follow_fetch
 
     pthread_mutex_lock(&guard->lock);
     while (!guard->is_stopping) {
-        int64_t due_ms = is_feed ? dep_follow_feed_due(&guard->feed) : dep_follow_keys_due(&guard->keys);
+        int64_t due_ms = is_feed ? dep_lib_feed_due(guard) : dep_follow_keys_due(&guard->keys);
 
         if (due_ms <= dep_clock_ms())
             break;

@@ -5,6 +5,9 @@
 #include "proto/records.h"
 #include "proto/token.h"
 
+/* The "typ" of the signed revocation feed (server/feed.h, guard/follow_feed.h). */
+#define DEP_FEED_TYP "revocations+jwt"
+
 /* A set of entries. Immutable once shared; built by adding. On the heap, because it outlives requests. */
 struct dep_revocations;
 

@@ -315,8 +315,11 @@ static struct dep_res finish(struct flow *flow)
     if (flow->decision.answer == DEP_ANSWER_FEED && flow->owes) /* a GET brings nothing that may be used once */
         return DEP_FAIL(BUG_NEEDS);
     if (flow->decision.answer == DEP_ANSWER_FEED) {
-        dep_feed_poll(flow->server->feed, flow->exchange, flow->decision.feed_after, flow->loader.facts.revocations,
-                      flow->feed_floor, flow->decision.id);
+        const struct dep_feed_signer signer =
+            dep_server_feed_signer(flow->worker->crypto, flow->snapshot, flow->settings);
+
+        dep_feed_poll(flow->server->feed, &signer, flow->exchange, flow->decision.feed_after,
+                      flow->loader.facts.revocations, flow->feed_floor, flow->decision.id);
         return DEP_OK;
     }
     if (flow->decision.answer == DEP_ANSWER_TOKEN) {

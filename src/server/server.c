@@ -236,6 +236,7 @@ static struct dep_res open_replay(struct dep_server *server, const struct dep_co
 static struct dep_res open_state(struct dep_server *server, const struct dep_config *config, struct dep_arena *arena,
                                  char message[DEP_CONFIG_MESSAGE_MAX])
 {
+    struct dep_feed_signer signer;
     char path[1200];
 
     if (config->key_encryption_key_file != NULL) {
@@ -259,7 +260,8 @@ static struct dep_res open_state(struct dep_server *server, const struct dep_con
     server->fence = dep_audit_last_time(server->log);
     DEP_TRY(dep_server_load(server, message));
     DEP_TRY(make_first_key(server, arena, config, message));
-    dep_feed_set_jwks(server->feed, dep_str_hash(dep_snapshot_jwks(server->snapshot), 0));
+    signer = dep_server_feed_signer(server->writer_crypto, server->snapshot, server->settings);
+    dep_feed_set_jwks(server->feed, &signer, dep_str_hash(dep_snapshot_jwks(server->snapshot), 0));
     return DEP_OK;
 }
 
@@ -386,6 +388,20 @@ struct dep_res dep_server_start(struct dep_config *config, struct dep_server **r
     return DEP_OK;
 }
 
+/* The writer is still at work, with a crypto of its own. */
+static void stop_feed(struct dep_server *server)
+{
+    struct dep_snapshot *snapshot = server->snapshot == NULL ? NULL : dep_server_snapshot(server);
+    struct dep_crypto *crypto = dep_crypto_new();
+    struct dep_feed_signer signer = { .key = NULL };
+
+    if (crypto != NULL && snapshot != NULL)
+        signer = dep_server_feed_signer(crypto, snapshot, server->settings);
+    dep_feed_stop(server->feed, &signer);
+    dep_snapshot_unref(snapshot);
+    dep_crypto_free(crypto);
+}
+
 void dep_server_stop(struct dep_server *server)
 {
     if (server == NULL)
@@ -393,7 +409,7 @@ void dep_server_stop(struct dep_server *server)
     if (server->http != NULL)
         dep_net_server_quiesce(server->http);
     if (server->feed != NULL)
-        dep_feed_stop(server->feed);
+        stop_feed(server);
     /* Parked requests are answered before the sockets go. */
     dep_issuers_stop(server->issuers);
     if (server->replay != NULL)

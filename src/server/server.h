@@ -81,7 +81,11 @@ unsigned dep_server_port(const struct dep_server *server);
 
 /* References for the length of one request. */
 struct dep_snapshot *dep_server_snapshot(struct dep_server *server);
+/* NULL only while the server is opened. */
 struct dep_settings *dep_server_settings(struct dep_server *server);
+/* Who signs the feed under this snapshot; its slices live as long as snapshot and settings. `crypto` is the calling thread's. */
+struct dep_feed_signer dep_server_feed_signer(struct dep_crypto *crypto, const struct dep_snapshot *snapshot,
+                                              const struct dep_settings *settings);
 struct dep_settings *dep_settings_ref(struct dep_settings *settings);
 void dep_settings_unref(struct dep_settings *settings);
 struct dep_secret dep_server_unseal_key(const struct dep_server *server);

@@ -235,7 +235,8 @@ struct dep_res dep_settings_new(struct dep_crypto *crypto, struct dep_config *co
 
 struct dep_settings *dep_settings_ref(struct dep_settings *settings)
 {
-    (void)atomic_fetch_add(&settings->references, 1);
+    if (settings != NULL)
+        (void)atomic_fetch_add(&settings->references, 1);
     return settings;
 }
 

@@ -145,9 +145,24 @@ static bool is_of_snapshot(enum dep_record_kind kind)
     return kind <= DEP_RECORD_REVOCATION || kind == DEP_RECORD_ISSUER;
 }
 
+struct dep_feed_signer dep_server_feed_signer(struct dep_crypto *crypto, const struct dep_snapshot *snapshot,
+                                              const struct dep_settings *settings)
+{
+    const struct dep_cell *signer = dep_snapshot_signer(snapshot);
+
+    return (struct dep_feed_signer){
+        .crypto = crypto,
+        .key = signer == NULL ? NULL : signer->private_key,
+        .kid = signer == NULL ? DEP_STR_ABSENT : signer->key.kid,
+        .issuer = settings == NULL ? DEP_STR_ABSENT : dep_str_c(settings->config->issuer),
+    };
+}
+
 /* After the swap: whoever reads the feed's version first and the snapshot then has everything up to that version. */
 static void tell_feed(struct dep_server *server, const struct dep_change *changes, size_t count)
 {
+    struct dep_settings *settings = dep_server_settings(server);
+    const struct dep_feed_signer signer = dep_server_feed_signer(server->writer_crypto, server->snapshot, settings);
     _Alignas(16) unsigned char memory[8192];
     struct dep_revocation entry;
     struct dep_arena arena;
@@ -156,10 +171,11 @@ static void tell_feed(struct dep_server *server, const struct dep_change *change
     for (size_t i = 0; i < count; i++) {
         if (changes[i].record.kind == DEP_RECORD_REVOCATION &&
             dep_is_ok(read_revocation(changes[i].record.body, &arena, &entry)))
-            dep_feed_add(server->feed, &entry);
+            dep_feed_add(server->feed, &signer, &entry);
         dep_arena_reset(&arena);
     }
-    dep_feed_set_jwks(server->feed, dep_str_hash(dep_snapshot_jwks(server->snapshot), 0));
+    dep_feed_set_jwks(server->feed, &signer, dep_str_hash(dep_snapshot_jwks(server->snapshot), 0));
+    dep_settings_unref(settings);
 }
 
 /* Readies the next snapshot and puts it in the place of the last. */
@@ -215,6 +231,8 @@ static void sweep_ledger(struct dep_server *server)
 void dep_server_tick(void *context)
 {
     struct dep_server *server = context;
+    struct dep_settings *settings;
+    struct dep_feed_signer signer;
 
     sweep_ledger(server);
     if (dep_server_now() >= dep_snapshot_due(server->snapshot)) {
@@ -225,7 +243,10 @@ void dep_server_tick(void *context)
             tell_feed(server, NULL, 0);
         }
     }
-    dep_feed_tick(server->feed);
+    settings = dep_server_settings(server);
+    signer = dep_server_feed_signer(server->writer_crypto, server->snapshot, settings);
+    dep_feed_tick(server->feed, &signer);
+    dep_settings_unref(settings);
 }
 
 struct dep_res dep_revocation_change(struct dep_arena *arena, const struct dep_revocation *entry,

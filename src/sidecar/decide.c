@@ -176,6 +176,21 @@ struct dep_str dep_engine_record(struct dep_engine *engine, struct dep_engine_wo
                             sizeof(worker->line));
 }
 
+static struct dep_str say_silence(const struct dep_engine *engine, struct dep_engine_worker *worker, int64_t silence_s)
+{
+    struct dep_buf buf;
+
+    if (silence_s == INT64_MAX)
+        return DEP_STR("the revocation feed has not been heard yet\n");
+    dep_buf_init(&buf, worker->line, sizeof(worker->line));
+    dep_buf_put_c(&buf, "the revocation feed has been silent for ");
+    dep_buf_put_int(&buf, silence_s);
+    dep_buf_put_c(&buf, " s, ");
+    dep_buf_put_int(&buf, engine->policy.feed_silence_max_s);
+    dep_buf_put_c(&buf, " s are allowed\n");
+    return dep_buf_str(&buf);
+}
+
 struct dep_str dep_engine_trouble(struct dep_engine *engine, struct dep_engine_worker *worker)
 {
     struct dep_guard_facts facts;
@@ -186,8 +201,23 @@ struct dep_str dep_engine_trouble(struct dep_engine *engine, struct dep_engine_w
     if (facts.keys == NULL)
         return DEP_STR("the keys of the issuer are not known\n");
     if (facts.revocations == NULL || facts.feed_silence_s > engine->policy.feed_silence_max_s)
-        return DEP_STR("the revocation feed is silent\n");
+        return say_silence(engine, worker, facts.feed_silence_s);
     if (engine->replay != NULL && !dep_replay_store_is_usable(engine->replay))
         return DEP_STR("the replay store is not there\n");
     return DEP_STR_ABSENT;
+}
+
+struct dep_str dep_engine_ready(struct dep_engine *engine, struct dep_engine_worker *worker)
+{
+    struct dep_guard_facts facts;
+    struct dep_buf buf;
+
+    load_facts(engine, worker, false, &facts);
+    dep_buf_init(&buf, worker->line, sizeof(worker->line));
+    dep_buf_put_c(&buf, "ready\nrevocations: heard ");
+    dep_buf_put_int(&buf, facts.feed_silence_s);
+    dep_buf_put_c(&buf, " s ago, ");
+    dep_buf_put_int(&buf, facts.revocations == NULL ? 0 : (int64_t)dep_revocations_count(facts.revocations));
+    dep_buf_put_c(&buf, " in force\n");
+    return dep_buf_str(&buf);
 }

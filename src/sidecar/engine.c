@@ -103,7 +103,8 @@ int dep_engine_start(struct dep_engine *engine)
     engine->keys = dep_keys_new(&engine->config, engine->stop_fd);
     if (engine->keys == NULL)
         return unavailable("the threads cannot be started");
-    engine->feed = dep_guard_feed_new(&engine->config, engine->stop_fd, keys_changed, engine);
+    engine->feed =
+        dep_guard_feed_new(&engine->config, engine->stop_fd, dep_keys_slot(engine->keys), keys_changed, engine);
     return engine->feed == NULL ? unavailable("the threads cannot be started") : 0;
 }
 

@@ -90,7 +90,9 @@ void dep_engine_entry(const struct dep_engine *engine, const struct dep_guard_de
 struct dep_str dep_engine_record(struct dep_engine *engine, struct dep_engine_worker *worker,
                                  enum dep_guard_adapter adapter, struct dep_str peer,
                                  const struct dep_guard_decision *decision, int64_t now);
-/* Why nothing can be allowed now, as a line for an operator; absent: ready. */
+/* Why nothing can be allowed now, as a line for an operator; absent: ready. In the worker's line. */
 struct dep_str dep_engine_trouble(struct dep_engine *engine, struct dep_engine_worker *worker);
+/* That it is ready, and how old what it knows of revocations is. In the worker's line. */
+struct dep_str dep_engine_ready(struct dep_engine *engine, struct dep_engine_worker *worker);
 
 #endif

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "guard/follow_keys.h"
 #include "net/clock.h"
 #include "sidecar/issuer.h"
 
@@ -13,6 +14,8 @@ struct dep_guard_feed {
     void (*on_keys)(void *context);
     void *context;
     int stop_fd;
+    struct dep_slot *keys; /* of the issuer */
+    struct dep_hold key_hold;
     struct dep_follow_feed follow; /* but for what everybody may read, the thread's */
     struct dep_issuer issuer;
     pthread_t thread;
@@ -23,12 +26,16 @@ static struct dep_res poll_once(struct dep_guard_feed *feed)
     struct dep_follow_fetch fetch;
     struct dep_fetch_answer answer;
     struct dep_follow_answer heard;
+    const struct dep_key_set *set;
     bool has_keys_news = false;
     struct dep_res res;
 
     dep_follow_feed_next(&feed->follow, dep_clock_ms(), &fetch);
     heard = dep_issuer_get(&feed->issuer, &fetch, &answer);
-    res = dep_follow_feed_settle(&feed->follow, &heard, dep_clock_ms(), dep_clock_unix(), &has_keys_news);
+    dep_hold_refresh(&feed->key_hold, feed->keys);
+    set = (const struct dep_key_set *)feed->key_hold.value;
+    res = dep_follow_feed_settle(&feed->follow, feed->issuer.crypto, set == NULL ? NULL : set->jwks, &heard,
+                                 dep_clock_ms(), dep_clock_unix(), &has_keys_news);
     dep_fetch_answer_done(&answer);
     if (has_keys_news)
         feed->on_keys(feed->context);
@@ -52,7 +59,8 @@ static void *run(void *context)
     while (wait_until_due(feed)) {
         struct dep_res res = poll_once(feed);
 
-        if (res.err != last && !dep_is_ok(res))
+        /* Without keys it is their thread that says why. */
+        if (res.err != last && !dep_is_ok(res) && res.err != DEP_ERR_KEYS_MISSING)
             fprintf(stderr, "deputy guard: revocation feed: %s\n", dep_err_text(res.err));
         last = res.err;
     }
@@ -61,12 +69,13 @@ static void *run(void *context)
 
 static void release(struct dep_guard_feed *feed)
 {
+    dep_hold_done(&feed->key_hold);
     dep_issuer_done(&feed->issuer);
     dep_follow_feed_done(&feed->follow);
     free(feed);
 }
 
-struct dep_guard_feed *dep_guard_feed_new(const struct dep_sidecar_config *config, int stop_fd,
+struct dep_guard_feed *dep_guard_feed_new(const struct dep_sidecar_config *config, int stop_fd, struct dep_slot *keys,
                                           void (*on_keys)(void *context), void *context)
 {
     struct dep_guard_feed *feed = calloc(1, sizeof(*feed));
@@ -75,6 +84,7 @@ struct dep_guard_feed *dep_guard_feed_new(const struct dep_sidecar_config *confi
     if (feed == NULL)
         return NULL;
     feed->policy = dep_sidecar_follow_policy(config);
+    feed->keys = keys;
     feed->on_keys = on_keys;
     feed->context = context;
     feed->stop_fd = stop_fd;

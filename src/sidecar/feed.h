@@ -8,7 +8,7 @@
 struct dep_guard_feed;
 
 /* `on_keys` is called on the feed's thread when the answer's "jwks" member changes: the issuer has other keys now. */
-struct dep_guard_feed *dep_guard_feed_new(const struct dep_sidecar_config *config, int stop_fd,
+struct dep_guard_feed *dep_guard_feed_new(const struct dep_sidecar_config *config, int stop_fd, struct dep_slot *keys,
                                           void (*on_keys)(void *context), void *context);
 /* Ends the thread and frees; `stop_fd` must be readable by now. */
 void dep_guard_feed_free(struct dep_guard_feed *feed);

@@ -284,7 +284,7 @@ static void show_ready(struct dep_sidecar *sidecar, struct dep_engine_worker *wo
     struct dep_str trouble = dep_engine_trouble(&sidecar->engine, worker);
 
     dep_reply_plain(exchange, dep_str_is_absent(trouble) ? 200 : 503, "text/plain",
-                    dep_str_is_absent(trouble) ? DEP_STR("ready\n") : trouble);
+                    dep_str_is_absent(trouble) ? dep_engine_ready(&sidecar->engine, worker) : trouble);
 }
 
 static const struct {

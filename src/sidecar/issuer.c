@@ -45,6 +45,7 @@ struct dep_follow_policy dep_sidecar_follow_policy(const struct dep_sidecar_conf
         .keys_refresh_s = config->keys_refresh_s,
         .keys_throttle_s = config->keys_throttle_s,
         .keys_stale_max_s = config->keys_stale_max_s,
+        .skew_s = config->skew_s,
         .feed_silence_max_s = config->feed_silence_max_s,
     };
 }

@@ -18,6 +18,7 @@
 #define WAIT_S 10
 
 struct world {
+    struct fixture feed; /* arena and crypto of who signs the feed, under the lock; the rest is not used */
     struct fixture keys; /* issuer, client and stranger keys; the rest is not used */
     /* the issuer */
     struct dep_net_server *server;
@@ -51,18 +52,20 @@ static inline void reply_json(struct dep_net_exchange *exchange, int status, str
 
 static inline void issuer_feed(struct world *w, struct dep_net_exchange *exchange)
 {
-    char body[8192];
     int64_t after = 0;
-    int len;
+    struct dep_str body;
 
     atomic_fetch_add(&w->feed_polls, 1);
     (void)dep_is_ok(dep_num_parse(dep_str_sub(exchange->query, 6, 20), 0, INT64_MAX, &after));
     pthread_mutex_lock(&w->lock);
-    len = snprintf(body, sizeof(body), "{\"version\":%lld,\"now\":%lld,\"full\":%s,\"jwks\":\"%llx\",\"entries\":[%s]}",
-                   (long long)w->version, (long long)time(NULL), after == 0 ? "true" : "false",
-                   (long long)w->keys_version, after < w->version ? w->entries : "");
+    body = sign_feed(
+        &w->feed, w->keys.issuer, "k1",
+        fmt(&w->feed, "{\"iss\":\"%s\",\"iat\":%lld,\"version\":%lld,\"full\":%s,\"jwks\":\"%llx\",\"entries\":[%s]}",
+            w->issuer, (long long)time(NULL), (long long)w->version, after == 0 ? "true" : "false",
+            (long long)w->keys_version, after < w->version ? w->entries : ""));
+    reply_json(exchange, atomic_load(&w->is_feed_down) ? 500 : 200, body);
+    dep_arena_reset(&w->feed.arena);
     pthread_mutex_unlock(&w->lock);
-    reply_json(exchange, atomic_load(&w->is_feed_down) ? 500 : 200, dep_str(body, (size_t)len));
 }
 
 static inline void issuer_handle(void *context, struct dep_net_exchange *exchange)
@@ -130,6 +133,9 @@ static inline void start_issuer(struct world *w)
     pthread_mutex_init(&w->started_lock, NULL);
     pthread_cond_init(&w->started, NULL);
     set_up(&w->keys);
+    dep_arena_init_debug(&w->feed.arena, 1u << 20);
+    w->feed.crypto = dep_crypto_new();
+    DEP_ASSERT(w->feed.crypto != NULL);
     DEP_ASSERT(dep_is_ok(dep_net_server_start(&net, &w->server)));
     (void)snprintf(w->issuer, sizeof(w->issuer), "http://127.0.0.1:%u", dep_net_server_port(w->server));
     publish(w, w->keys.issuer, "k1", "");
@@ -207,6 +213,8 @@ static inline void stop_issuer(struct world *w)
     dep_fetcher_free(w->fetcher);
     close(w->config.stop_fd);
     tear_down(&w->keys);
+    dep_crypto_free(w->feed.crypto);
+    dep_arena_reset(&w->feed.arena);
     (void)snprintf(command, sizeof(command), "rm -r %s", w->directory);
 
     FILE *pipe = popen(command, "r");

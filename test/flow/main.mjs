@@ -3,6 +3,7 @@ import fs from 'node:fs';
 import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
+import { jose } from '../interop/packages.mjs';
 import { Daemon, Process, program } from '../lib/daemon.mjs';
 import { Key, decode } from '../lib/forge.mjs';
 import { Suite, check, equal, oneOf, skip } from '../lib/tap.mjs';
@@ -101,14 +102,21 @@ suite.row('the revocation feed tells a guard at once', async () => {
   const feed = (after) => guard.wire.request({ path: `/revocations?after=${after}`, headers });
   const begin = await feed(0);
   equal(begin.status, 200, begin.text);
-  const cursor = begin.json.version ?? begin.json.next ?? begin.json.after;
-  check(cursor !== undefined, `a cursor: ${begin.text.slice(0, 300)}`);
-  const waiting = feed(cursor);
+  equal(begin.header('content-type'), 'application/revocations+jwt', 'media type');
+  const keys = jose.createLocalJWKSet((await daemon.wire().request({ path: '/.well-known/jwks.json' })).json);
+  const open = async (answer) =>
+    (await jose.jwtVerify(answer.text, keys, { typ: 'revocations+jwt', issuer: daemon.issuer, maxTokenAge: '10s' })).payload;
+  const first = await open(begin);
+  check(Number.isInteger(first.version) && first.full === true, `a version: ${JSON.stringify(first).slice(0, 300)}`);
+  const waiting = feed(first.version);
   const cut = Date.now();
   await world.CW.revoke(token);
   const told = await waiting;
   check(Date.now() - cut < 1000, `told after ${Date.now() - cut} ms`);
-  check(told.text.includes(claimsOf(token).jti), told.text.slice(0, 300));
+  const news = await open(told);
+  equal([news.full, news.version], [false, first.version + 1], 'a delta');
+  equal(news.entries.map((entry) => entry.id), [claimsOf(token).jti], 'of one entry');
+  check(news.entries[0].before >= claimsOf(token).iat, 'that covers the token');
   guard.wire.close();
 });
 
