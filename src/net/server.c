@@ -82,6 +82,17 @@ static size_t no_unescape(void *closure, struct MHD_Connection *mhd, char *text)
     return strlen(text);
 }
 
+/* Who comes once the server is quiet is turned away at once. MHD_quiesce_daemon() would take the socket away from workers that may be
+ * accepting from it, which ends the process when both take it out of the same epoll set (libmicrohttpd 0.9.75). */
+static enum MHD_Result take_connection(void *closure, const struct sockaddr *address, socklen_t length)
+{
+    const struct dep_net_server *server = closure;
+
+    (void)address;
+    (void)length;
+    return atomic_load_explicit(&server->is_quiet, memory_order_relaxed) ? MHD_NO : MHD_YES;
+}
+
 static struct MHD_Daemon *start_daemon(struct dep_net_server *server)
 {
     const struct dep_net_config *config = &server->config;
@@ -90,8 +101,8 @@ static struct MHD_Daemon *start_daemon(struct dep_net_server *server)
     struct MHD_OptionItem none[] = { { MHD_OPTION_END, 0, NULL } };
 
     return MHD_start_daemon(
-        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC, 0, NULL, NULL, dep_net_on_request,
-        server, MHD_OPTION_LISTEN_SOCKET, server->listen.fd, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC, 0, take_connection, server,
+        dep_net_on_request, server, MHD_OPTION_LISTEN_SOCKET, server->listen.fd, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
         (size_t)MEMORY_PER_CONNECTION, MHD_OPTION_CONNECTION_LIMIT, config->connections_max,
         MHD_OPTION_CONNECTION_TIMEOUT, config->idle_timeout_s,
 #if MHD_VERSION >= 0x01000000
@@ -201,9 +212,7 @@ unsigned dep_net_server_port(const struct dep_net_server *server)
 
 void dep_net_server_quiesce(struct dep_net_server *server)
 {
-    /* The descriptor stays with us until the end; the library only stops to accept. */
-    if (!atomic_exchange(&server->is_quiet, true))
-        (void)MHD_quiesce_daemon(server->daemon);
+    atomic_store(&server->is_quiet, true);
 }
 
 /* Waits until every exchange has ended, at most so long. The lock is held. */

@@ -44,7 +44,7 @@ struct dep_net_config {
 DEP_MUST struct dep_res dep_net_server_start(const struct dep_net_config *config, struct dep_net_server **ret_server);
 /* The port actually bound (0 for Unix sockets). */
 unsigned dep_net_server_port(const struct dep_net_server *server);
-/* No new connections from here on. */
+/* New connections are closed unheard from here on. */
 void dep_net_server_quiesce(struct dep_net_server *server);
 /* Stops and frees. Requests that still arrive get 503; answers under way are waited for up to `drain_ms`. What is still
  * deferred then is answered 503: its exchange takes one late dep_net_reply() without effect, but its slices are

@@ -443,6 +443,64 @@ DEP_TEST(blank_lines_before_the_request_line_are_fine)
     stop(&f, 1000);
 }
 
+/* Clients that come and come again while the server goes. */
+struct crowd {
+    struct fixture *f;
+    pthread_t thread;
+    unsigned good, bad;
+    atomic_bool is_quiet; /* the server is */
+};
+
+static void *run_crowd(void *closure)
+{
+    static const char request[] = "GET /now HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
+    struct crowd *crowd = closure;
+    char memory[4096];
+    bool is_closed;
+
+    while (!atomic_load(&crowd->is_quiet)) {
+        int fd = connect_to(crowd->f);
+
+        if (fd < 0)
+            break;
+        if (send(fd, request, sizeof(request) - 1, MSG_NOSIGNAL) > 0) {
+            struct dep_str answer = read_until(fd, memory, sizeof(memory), NULL, &is_closed);
+
+            /* Answered as a whole, or not at all. */
+            crowd->good += status_of(answer) == 200 && has(answer, "Connection: close");
+            crowd->bad += answer.len > 0 && status_of(answer) != 200 && status_of(answer) != 503;
+        }
+        close(fd);
+    }
+    return NULL;
+}
+
+/* The moment in which accepting ends must not meet a worker that accepts. */
+DEP_TEST(quiet_in_the_middle_of_a_crowd)
+{
+    for (unsigned round = 0; round < 100; round++) {
+        struct crowd crowds[4] = { 0 };
+        struct timespec pause = { .tv_nsec = (round % 10 + 1) * 200000 };
+        struct fixture f;
+
+        DEP_CHECK(t, start(&f, 2, 30));
+        for (size_t i = 0; i < DEP_COUNT(crowds); i++) {
+            crowds[i].f = &f;
+            atomic_init(&crowds[i].is_quiet, false);
+            DEP_CHECK(t, pthread_create(&crowds[i].thread, NULL, run_crowd, &crowds[i]) == 0);
+        }
+        (void)nanosleep(&pause, NULL); /* another moment in each round */
+        dep_net_server_quiesce(f.server);
+        for (size_t i = 0; i < DEP_COUNT(crowds); i++)
+            atomic_store(&crowds[i].is_quiet, true);
+        stop(&f, 1000);
+        for (size_t i = 0; i < DEP_COUNT(crowds); i++) {
+            pthread_join(crowds[i].thread, NULL);
+            DEP_CHECK(t, crowds[i].bad == 0);
+        }
+    }
+}
+
 int main(void)
 {
     static const struct dep_test_row rows[] = {
@@ -463,6 +521,7 @@ int main(void)
         DEP_ROW(K18_hosts),
         DEP_ROW(K18_good_hosts),
         DEP_ROW(blank_lines_before_the_request_line_are_fine),
+        DEP_ROW(quiet_in_the_middle_of_a_crowd),
     };
 
     return dep_test_main(rows, DEP_COUNT(rows));
