@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/b64.h"
 #include "once.h"
 
 #define SECRET_MAX 4096u
@@ -49,10 +50,10 @@ static bool says_something(const struct dep_nginx_resource *resource)
     return resource->name.data != NULL || resource->issuer.data != NULL || resource->public_url.data != NULL ||
            resource->scopes_offered.data != NULL || resource->client_id.data != NULL ||
            resource->client_secret.data != NULL || resource->audit.data != NULL || resource->rules.data != NULL ||
-           resource->needs_nonce != NGX_CONF_UNSET || resource->may_loopback != NGX_CONF_UNSET ||
-           resource->may_private != NGX_CONF_UNSET || resource->proof_age != NGX_CONF_UNSET ||
-           resource->skew != NGX_CONF_UNSET || resource->feed_silence != NGX_CONF_UNSET ||
-           resource->keys_throttle != NGX_CONF_UNSET;
+           resource->nonce_key.data != NULL || resource->needs_nonce != NGX_CONF_UNSET ||
+           resource->may_loopback != NGX_CONF_UNSET || resource->may_private != NGX_CONF_UNSET ||
+           resource->proof_age != NGX_CONF_UNSET || resource->skew != NGX_CONF_UNSET ||
+           resource->feed_silence != NGX_CONF_UNSET || resource->keys_throttle != NGX_CONF_UNSET;
 }
 
 static void merge_resource(struct dep_nginx_resource *child, const struct dep_nginx_resource *parent)
@@ -63,6 +64,7 @@ static void merge_resource(struct dep_nginx_resource *child, const struct dep_ng
     ngx_conf_merge_str_value(child->scopes_offered, parent->scopes_offered, "");
     ngx_conf_merge_str_value(child->client_id, parent->client_id, "");
     ngx_conf_merge_str_value(child->client_secret, parent->client_secret, "");
+    ngx_conf_merge_str_value(child->nonce_key, parent->nonce_key, "");
     ngx_conf_merge_str_value(child->audit, parent->audit, "");
     ngx_conf_merge_str_value(child->rules, parent->rules, "");
     ngx_conf_merge_value(child->needs_nonce, parent->needs_nonce, 0);
@@ -92,6 +94,7 @@ static void fill_config(struct dep_sidecar_config *config, const struct dep_ngin
     config->scopes_offered = text_of(resource->scopes_offered);
     config->client_id = text_of(resource->client_id);
     config->client_secret = dep_secret(resource->client_secret.data, resource->client_secret.len);
+    config->nonce_key = dep_secret(resource->nonce_key.data, resource->nonce_key.len);
     config->needs_dpop = location->needs_dpop != 0;
     config->needs_nonce = resource->needs_nonce != 0;
     config->may_loopback = resource->may_loopback != 0;
@@ -100,6 +103,17 @@ static void fill_config(struct dep_sidecar_config *config, const struct dep_ngin
     config->skew_s = resource->skew;
     config->feed_silence_max_s = resource->feed_silence;
     config->keys_throttle_s = resource->keys_throttle;
+}
+
+static void wipe_secret(struct dep_secret secret)
+{
+    union {
+        const unsigned char *read;
+        unsigned char *write;
+    } bytes = { .read = secret.bytes };
+
+    if (secret.len > 0)
+        dep_wipe(bytes.write, secret.len);
 }
 
 static void release_guard(void *data)
@@ -111,14 +125,8 @@ static void release_guard(void *data)
     guard->is_prepared = false;
     dep_engine_done(&guard->engine);
     dep_rules_file_free(guard->rules);
-    if (guard->config.client_secret.len > 0) {
-        union {
-            const unsigned char *read;
-            unsigned char *write;
-        } secret = { .read = guard->config.client_secret.bytes };
-
-        dep_wipe(secret.write, guard->config.client_secret.len);
-    }
+    wipe_secret(guard->config.client_secret);
+    wipe_secret(guard->config.nonce_key);
 }
 
 /* nginx makes the directory as it makes its own, for the user of the workers. */
@@ -254,7 +262,9 @@ char *dep_nginx_location_merge(ngx_conf_t *cf, void *parent, void *child)
 
 static char *refuse_secret(ngx_conf_t *cf, ngx_err_t error, const char *what)
 {
-    ngx_conf_log_error(NGX_LOG_EMERG, cf, error, "deputy_client_secret: %s", what);
+    const ngx_str_t *words = cf->args->elts;
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, error, "%V: %s", &words[0], what);
     return NGX_CONF_ERROR;
 }
 
@@ -273,8 +283,6 @@ static char *read_secret(ngx_conf_t *cf, int fd, ngx_str_t *ret_secret)
     got = read(fd, bytes, SECRET_MAX);
     if (got < 0)
         return refuse_secret(cf, ngx_errno, "the file cannot be read");
-    while (got > 0 && (bytes[got - 1] == '\n' || bytes[got - 1] == '\r'))
-        got--;
     if (got == 0 || (size_t)got == SECRET_MAX)
         return refuse_secret(cf, 0, "the file is empty or too long");
     ret_secret->data = bytes;
@@ -282,16 +290,14 @@ static char *read_secret(ngx_conf_t *cf, int fd, ngx_str_t *ret_secret)
     return NGX_CONF_OK;
 }
 
-char *dep_nginx_set_secret(ngx_conf_t *cf, ngx_command_t *command, void *conf)
+static char *open_secret(ngx_conf_t *cf, ngx_str_t *ret_secret)
 {
-    struct dep_nginx_location *location = conf;
     const ngx_str_t *words = cf->args->elts;
     ngx_str_t path = words[1];
     char *result;
     int fd;
 
-    (void)command;
-    if (location->resource.client_secret.data != NULL)
+    if (ret_secret->data != NULL)
         return refuse_secret(cf, 0, "given twice");
     if (path.len <= 5 || ngx_strncmp(path.data, "file:", 5) != 0)
         return refuse_secret(cf, 0, "say file:PATH; a secret does not stand in a configuration");
@@ -302,9 +308,49 @@ char *dep_nginx_set_secret(ngx_conf_t *cf, ngx_command_t *command, void *conf)
     fd = open((const char *)path.data, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return refuse_secret(cf, ngx_errno, "the file cannot be opened");
-    result = read_secret(cf, fd, &location->resource.client_secret);
+    result = read_secret(cf, fd, ret_secret);
     close(fd);
     return result;
+}
+
+static void trim(ngx_str_t *secret)
+{
+    while (secret->len > 0 && (secret->data[secret->len - 1] == '\n' || secret->data[secret->len - 1] == '\r'))
+        secret->len--;
+}
+
+char *dep_nginx_set_secret(ngx_conf_t *cf, ngx_command_t *command, void *conf)
+{
+    struct dep_nginx_location *location = conf;
+
+    (void)command;
+    if (open_secret(cf, &location->resource.client_secret) != NGX_CONF_OK)
+        return NGX_CONF_ERROR;
+    trim(&location->resource.client_secret);
+    return location->resource.client_secret.len > 0 ? NGX_CONF_OK : refuse_secret(cf, 0, "the file is empty");
+}
+
+/* A raw key may end in any byte, so nothing is taken off 32 of them. */
+char *dep_nginx_set_nonce_key(ngx_conf_t *cf, ngx_command_t *command, void *conf)
+{
+    struct dep_nginx_location *location = conf;
+    ngx_str_t *key = &location->resource.nonce_key;
+    u_char bytes[DEP_SHA256_LEN];
+    bool is_key;
+
+    (void)command;
+    if (open_secret(cf, key) != NGX_CONF_OK)
+        return NGX_CONF_ERROR;
+    if (key->len == DEP_SHA256_LEN)
+        return NGX_CONF_OK;
+    trim(key);
+    is_key = dep_is_ok(dep_b64url_decode_exact(dep_str((const char *)key->data, key->len), bytes, sizeof(bytes)));
+    dep_wipe(key->data, SECRET_MAX);
+    if (is_key)
+        ngx_memcpy(key->data, bytes, sizeof(bytes));
+    dep_wipe(bytes, sizeof(bytes));
+    key->len = DEP_SHA256_LEN;
+    return is_key ? NGX_CONF_OK : refuse_secret(cf, 0, "32 bytes are needed, raw or as base64url");
 }
 
 char *dep_nginx_set_words(ngx_conf_t *cf, ngx_command_t *command, void *conf)

@@ -30,6 +30,7 @@ static ngx_command_t commands[] = {
     DIRECTIVE("deputy_scopes_offered", ANYWHERE | NGX_CONF_1MORE, dep_nginx_set_words, OF_RESOURCE(scopes_offered)),
     DIRECTIVE("deputy_client_id", ANYWHERE | NGX_CONF_TAKE1, ngx_conf_set_str_slot, OF_RESOURCE(client_id)),
     DIRECTIVE("deputy_client_secret", ANYWHERE | NGX_CONF_TAKE1, dep_nginx_set_secret, 0),
+    DIRECTIVE("deputy_nonce_key", ANYWHERE | NGX_CONF_TAKE1, dep_nginx_set_nonce_key, 0),
     DIRECTIVE("deputy_audit_log", ANYWHERE | NGX_CONF_TAKE1, ngx_conf_set_str_slot, OF_RESOURCE(audit)),
     DIRECTIVE("deputy_rules", ANYWHERE | NGX_CONF_TAKE1, ngx_conf_set_str_slot, OF_RESOURCE(rules)),
     DIRECTIVE("deputy_require_nonce", ANYWHERE | NGX_CONF_FLAG, ngx_conf_set_flag_slot, OF_RESOURCE(needs_nonce)),

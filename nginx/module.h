@@ -29,7 +29,7 @@ struct dep_nginx_guard {
 
 /* The directives that describe a resource, before they are one. */
 struct dep_nginx_resource {
-    ngx_str_t url, name, issuer, public_url, scopes_offered, client_id, client_secret, audit, rules;
+    ngx_str_t url, name, issuer, public_url, scopes_offered, client_id, client_secret, nonce_key, audit, rules;
     ngx_flag_t needs_nonce, may_loopback, may_private;
     time_t proof_age, skew, feed_silence, keys_throttle;
 };

@@ -106,6 +106,7 @@ void dep_nginx_zone_join(const struct dep_nginx_main *all, struct dep_engine *en
 
     engine->shared_replay = shared->replay;
     engine->shared_seen = shared->seen;
-    ngx_memcpy(engine->nonce_key, shared->nonce_key, sizeof(engine->nonce_key));
+    if (engine->config.nonce_key.len == 0) /* else deputy_nonce_key, which siblings on other machines have too */
+        ngx_memcpy(engine->nonce_key, shared->nonce_key, sizeof(engine->nonce_key));
     engine->policy.dpop.fence = shared->fence;
 }

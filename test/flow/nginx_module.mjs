@@ -402,6 +402,9 @@ suite.row('O09 a configuration that cannot guard is refused, and says why', asyn
     ['the secret itself', text({ deputy_client_secret: 'hunter2-marker' }), /file:PATH/],
     ['a secret that all can read', text({ deputy_client_secret: `file:${open}` }), /chmod 600/],
     ['a secret that is not there', text({ deputy_client_secret: 'file:/nowhere/secret' }), /cannot be opened/],
+    ['a nonce key that is too short', text({ deputy_nonce_key: nginx.secret('short.key', 'c2hvcnQ') }), /deputy_nonce_key: 32 bytes/],
+    ['the nonce key itself', text({ deputy_nonce_key: 'hunter2-marker' }), /deputy_nonce_key: say file:PATH/],
+    ['a nonce key that all can read', text({ deputy_nonce_key: `file:${open}` }), /deputy_nonce_key: .*chmod 600/],
     ['on without a resource', 'http { server { location / { deputy on; } } }', /deputy_resource/],
     ['two resources with one log', text({}, 'location /x { deputy_resource https://b.example; }'), /another resource/],
     ['a description away from its resource', text({}, 'location /x { deputy_require_nonce on; }'), /stands beside/],
@@ -476,6 +479,47 @@ rules:
   const answer = await callBound(held);
   equal([answer.status, answer.count('dpop-nonce')], [200, 1], 'with it');
   check(!seen.at(-1).headers['dpop-nonce'], 'the nonce is for the client alone');
+});
+
+suite.row('nodes with one nonce key understand each other\'s nonces, and those of no other node', async () => {
+  const raw = Buffer.alloc(32, 9);
+  raw[31] = 10; // a raw key may end like a line
+  const nodes = [];
+  const node = async (bytes) => {
+    const one = await Nginx.start({
+      server: (own) => {
+        fs.writeFileSync(path.join(own.folder, 'nonce.key'), bytes, { mode: 0o600 });
+        return `
+    deputy_resource ${RS1}; deputy_public_url ${nginx.origin}; deputy_issuer ${world.issuer}; deputy_client_id ${world.R1.id};
+    deputy_client_secret ${own.secret('r1.secret', world.R1.secret)}; deputy_audit_log ${own.log}; deputy_loopback on;
+    deputy_scope read; deputy_require_nonce on; deputy_nonce_key file:${path.join(own.folder, 'nonce.key')};
+    location / { proxy_pass ${behind}; }`;
+      },
+    });
+    const wire = new Wire({ port: one.port });
+    nodes.push({ one, wire });
+    const token = await world.CB.get({ scope: 'read' });
+    const ask = (headers) => wire.request({ method: 'GET', path: '/api/items', headers });
+    await one.until(async () => (await ask(bearer(token))).status === 200, 'the node is ready');
+    return ask;
+  };
+  try {
+    const [first, sibling, stranger] = [await node(raw), await node(`${raw.toString('base64url')}\n`), await node(Buffer.alloc(32, 8))];
+    const held = await world.CB.withDpop(key).get({ scope: 'read' });
+    nonce = null;
+    nonce = (await first(bound(held))).header('dpop-nonce');
+    check(nonce, 'a nonce of the first node');
+    equal((await sibling(bound(held))).status, 200, 'at its sibling');
+    const refusal = await stranger(bound(held));
+    equal([refusal.status, refusal.json.error], [401, 'use_dpop_nonce'], 'at a node with another key');
+    equal((await first(bound(held))).status, 200, 'at the node itself');
+  } finally {
+    nonce = null;
+    for (const { one, wire } of nodes) {
+      wire.close();
+      await one.stop();
+    }
+  }
 });
 
 suite.row('O08 the server is away: 503 after the bound, and everything again when it is back', async () => {
