@@ -85,6 +85,14 @@ struct dep_str dep_str_sub(struct dep_str s, size_t at, size_t len)
     return (struct dep_str){ s.ptr + at, len };
 }
 
+bool dep_str_says_nothing(struct dep_str s)
+{
+    for (size_t i = 0; i < s.len; i++)
+        if ((unsigned char)s.ptr[i] > ' ')
+            return false;
+    return true;
+}
+
 struct dep_str dep_str_trim(struct dep_str s)
 {
     while (s.len > 0 && (s.ptr[0] == ' ' || s.ptr[0] == '\t')) {

@@ -41,6 +41,9 @@ static inline bool dep_str_is_blank(struct dep_str s)
     return s.len == 0;
 }
 
+/* True for a text of blanks and control characters only, and for none. */
+bool dep_str_says_nothing(struct dep_str s);
+
 /* Equality for public text. Absent equals only absent. Never for secrets: see secret.h. */
 bool dep_str_eq(struct dep_str a, struct dep_str b);
 bool dep_str_eq_c(struct dep_str a, const char *cstr);

@@ -8,6 +8,8 @@ DEP_TEST(absent_and_empty_are_not_the_same)
     DEP_CHECK(t, dep_str_is_absent(DEP_STR_ABSENT));
     DEP_CHECK(t, !dep_str_is_absent(DEP_STR("")));
     DEP_CHECK(t, dep_str_is_blank(DEP_STR_ABSENT) && dep_str_is_blank(DEP_STR("")) && !dep_str_is_blank(DEP_STR(" ")));
+    DEP_CHECK(t, dep_str_says_nothing(DEP_STR_ABSENT) && dep_str_says_nothing(DEP_STR(" \t\r\n")));
+    DEP_CHECK(t, !dep_str_says_nothing(DEP_STR(" a ")) && !dep_str_says_nothing(DEP_STR("\xc3\xa9")));
     DEP_CHECK(t, dep_str_is_absent(dep_str_c(NULL)) && !dep_str_is_absent(dep_str_c("")));
     DEP_CHECK(t, !dep_str_eq(DEP_STR_ABSENT, DEP_STR("")));
     DEP_CHECK(t, dep_str_eq(DEP_STR_ABSENT, DEP_STR_ABSENT) && dep_str_eq(DEP_STR(""), DEP_STR("")));

@@ -40,7 +40,7 @@ static struct dep_res read_audiences(struct dep_arena *arena, const struct dep_j
         return DEP_FAIL(ARENA_FULL);
     for (const struct dep_json *item = array->child; item != NULL; item = item->next) {
         DEP_TRY(dep_json_str(item, &issuer->audiences[issuer->audiences_count]));
-        if (dep_str_is_blank(issuer->audiences[issuer->audiences_count++]))
+        if (dep_str_says_nothing(issuer->audiences[issuer->audiences_count++]))
             return DEP_FAIL(ADMIN_INPUT);
     }
     return DEP_OK;

@@ -79,14 +79,14 @@ struct dep_res dep_record_only(const struct dep_json *json, const char *names)
     return DEP_OK;
 }
 
-/* A text that must not be blank; absent is allowed only when it is not required. null counts as absent. */
+/* A text that must say something; absent is allowed only when it is not required. null counts as absent. */
 struct dep_res dep_record_text(const struct dep_json *json, struct dep_str name, bool is_required,
                                struct dep_str *ret_text)
 {
     if (!dep_json_has(json, name))
         return is_required ? DEP_FAIL(ADMIN_INPUT) : DEP_OK;
     DEP_TRY(dep_json_str(dep_json_get(json, name), ret_text));
-    return dep_str_is_blank(*ret_text) || ret_text->len > 1024 ? DEP_FAIL(ADMIN_INPUT) : DEP_OK;
+    return dep_str_says_nothing(*ret_text) || ret_text->len > 1024 ? DEP_FAIL(ADMIN_INPUT) : DEP_OK;
 }
 
 struct dep_res dep_record_number(const struct dep_json *json, struct dep_str name, int64_t *ret_value)

@@ -9,7 +9,7 @@
 bool dep_record_index(const char *const *names, size_t count, struct dep_str name, size_t *ret_index);
 /* An object whose members all stand in `names`, a list with blanks between: DEP_ERR_ADMIN_INPUT. */
 DEP_MUST struct dep_res dep_record_only(const struct dep_json *json, const char *names);
-/* A text that is not blank; absent only when it is not required. null counts as absent. */
+/* A text that says something; absent only when it is not required. null counts as absent. */
 DEP_MUST struct dep_res dep_record_text(const struct dep_json *json, struct dep_str name, bool is_required,
                                         struct dep_str *ret_text);
 DEP_MUST struct dep_res dep_record_number(const struct dep_json *json, struct dep_str name, int64_t *ret_value);

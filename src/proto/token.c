@@ -42,6 +42,9 @@ static struct dep_res read_cnf(const struct dep_json *cnf, struct dep_token *tok
     if (cnf == NULL)
         return DEP_OK;
     DEP_TRY(dep_json_str(DEP_JSON_GET(cnf, "jkt"), &token->jkt));
+    /* A second way of confirmation, which nobody here understands, would go unconfirmed. */
+    if (cnf->count != 1)
+        return DEP_FAIL(JWT_CLAIMS);
     return token->jkt.len == DEP_JKT_LEN ? DEP_OK : DEP_FAIL(JWT_CLAIMS);
 }
 
