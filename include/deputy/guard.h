@@ -139,8 +139,9 @@ struct deputy_request {
  *
  * With "audit" a refusal waits until its record is on the disk, unless DEPUTY_CHECK_NO_WAIT is set; the record of an allow is handed
  * over and written within 20 ms. */
-DEPUTY_API enum deputy_outcome deputy_guard_check(struct deputy_guard *guard, const struct deputy_request *request,
-                                                  struct deputy_verdict **ret_verdict);
+DEPUTY_API DEPUTY_MUST enum deputy_outcome deputy_guard_check(struct deputy_guard *guard,
+                                                              const struct deputy_request *request,
+                                                              struct deputy_verdict **ret_verdict);
 /* A verdict whose check said RECORDING; NULL: no more for now. */
 DEPUTY_API struct deputy_verdict *deputy_guard_recorded(struct deputy_guard *guard);
 /* True while those whose check said NEEDS do better to wait. */

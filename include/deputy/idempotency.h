@@ -71,9 +71,9 @@ struct deputy_write_request {
 };
 
 /* For RUN the entry is on the disk when this returns. `*ret_write` is the caller's: NULL for NO_KEY only. */
-DEPUTY_API enum deputy_write_outcome deputy_write_begin(struct deputy_ledger *ledger,
-                                                        const struct deputy_write_request *request,
-                                                        struct deputy_write **ret_write);
+DEPUTY_API DEPUTY_MUST enum deputy_write_outcome deputy_write_begin(struct deputy_ledger *ledger,
+                                                                    const struct deputy_write_request *request,
+                                                                    struct deputy_write **ret_write);
 DEPUTY_API enum deputy_write_reason deputy_write_reason(const struct deputy_write *write);
 /* ANSWER: what to answer. 0 for RUN. */
 DEPUTY_API int deputy_write_status(const struct deputy_write *write);

@@ -131,6 +131,18 @@ DEP_TEST(results_are_sentences)
     DEP_CHECK(t, strchr(deputy_version(), '.') != NULL);
 }
 
+/* What a failed call leaves behind cannot be taken for a guard; that results cannot be dropped is in test/flow/libdeputy.sh. */
+DEP_TEST(O10_a_failed_call_gives_nothing)
+{
+    struct deputy_config *bare = deputy_config_new();
+    struct deputy_guard *guard = (struct deputy_guard *)bare;
+
+    DEP_CHECK(t, deputy_guard_new(bare, &guard) == DEPUTY_ERR_SETTING && guard == NULL);
+    guard = (struct deputy_guard *)bare;
+    DEP_CHECK(t, deputy_guard_new(NULL, &guard) == DEPUTY_ERR_ARGUMENT && guard == NULL);
+    deputy_config_free(bare);
+}
+
 int main(void)
 {
     static const struct dep_test_row rows[] = {
@@ -139,6 +151,7 @@ int main(void)
         DEP_ROW(O09_a_guard_that_does_not_know_enough_is_not_made),
         DEP_ROW(a_guard_tells_its_metadata),
         DEP_ROW(results_are_sentences),
+        DEP_ROW(O10_a_failed_call_gives_nothing),
     };
 
     return dep_test_main(rows, DEP_COUNT(rows));

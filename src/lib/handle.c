@@ -189,6 +189,8 @@ enum deputy_result deputy_guard_new(struct deputy_config *config, struct deputy_
     struct deputy_guard *guard;
     enum deputy_result result;
 
+    if (ret_guard != NULL)
+        *ret_guard = NULL;
     if (config == NULL || ret_guard == NULL)
         return DEPUTY_ERR_ARGUMENT;
     result = dep_config_check(config);

@@ -109,10 +109,11 @@ static void ask_once(struct attempt *a, unsigned nth)
                                       .headers_count = 1,
                                       .flags = DEPUTY_CHECK_FINAL };
     struct deputy_verdict *verdict = NULL;
+    enum deputy_outcome outcome = deputy_guard_check(a->w.guard, &request, &verdict);
 
-    (void)deputy_guard_check(a->w.guard, &request, &verdict);
     a->status = deputy_verdict_status(verdict);
-    if (deputy_verdict_is_allowed(verdict))
+    DEP_ASSERT((outcome == DEPUTY_ALLOW) == deputy_verdict_is_allowed(verdict));
+    if (outcome == DEPUTY_ALLOW)
         write_once(a, verdict, nth);
     deputy_verdict_free(verdict);
 }

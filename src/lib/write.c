@@ -97,6 +97,8 @@ enum deputy_result deputy_ledger_open_limited(const char *path, const void *secr
     struct dep_ledger_limits limits = dep_ledger_limits_default();
     struct deputy_ledger *ledger;
 
+    if (ret_ledger != NULL)
+        *ret_ledger = NULL;
     if (path == NULL || ret_ledger == NULL || (secret == NULL) != (secret_len == 0) || said == NULL ||
         said->size < sizeof(*said))
         return DEPUTY_ERR_ARGUMENT;

@@ -21,7 +21,7 @@ result() { # 0 or 1, name
     fi
 }
 
-echo 1..7
+echo 1..8
 
 # Every name that leaves is declared in a public header, every function that is declared leaves, each with the version.
 nm -D --defined-only --with-symbol-versions "$build/libdeputy.so" | awk '$2 == "T" { print $3 }' | sort >"$work/names"
@@ -78,6 +78,26 @@ for language in c cc; do
         LD_LIBRARY_PATH=$(dirname "$pc") "$work/one_$language" >"$work/out" 2>&1 && grep -q '^[0-9.]*: 2, resource: ' "$work/out"
     result $? "a program of somebody else's in $language is compiled, linked and run"
 done
+
+# O10: who drops an answer that decides is told so by the compiler; the programs above are the twin that compiles.
+cat "$root"/include/deputy/*.h | tr '\n' ' ' | grep -oE 'DEPUTY_API DEPUTY_MUST [^;]*;' | grep -oE 'deputy_[a-z_]+\(' | tr -d '(' >"$work/must"
+dropped=0
+for name in deputy_guard_new deputy_guard_check deputy_config_set deputy_config_set_secret deputy_config_add_rule deputy_guard_start \
+    deputy_ledger_open deputy_write_begin; do
+    grep -qx "$name" "$work/must" || { echo "$name may be dropped" && dropped=1; }
+done >"$work/out"
+cat >"$work/drop.c" <<'END'
+#include <deputy/deputy.h>
+void drop(struct deputy_guard *guard, const struct deputy_request *request, struct deputy_verdict **verdict);
+void drop(struct deputy_guard *guard, const struct deputy_request *request, struct deputy_verdict **verdict)
+{
+    deputy_guard_check(guard, request, verdict);
+}
+END
+# shellcheck disable=SC2046
+gcc -std=c11 -Werror -c -o "$work/drop.o" "$work/drop.c" $(cat "$work/flags") >>"$work/out" 2>&1 && dropped=1
+grep -q 'unused-result' "$work/out" || dropped=1
+result $dropped 'O10 an answer that decides cannot be dropped without a warning'
 
 # The manual page names every setting, and every function is named in it or in the headers that it points to.
 grep -oE 'DEP_SETTING\([A-Z_]+, "[a-z-]+"' "$root/src/lib/setting.def" | sed 's/.*"\(.*\)"/\1/' | while read -r name; do
