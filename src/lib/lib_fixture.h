@@ -16,6 +16,8 @@
 
 struct world {
     struct fixture keys; /* issuer, client and stranger keys; the rest is not used */
+    struct fixture
+        desk; /* where answers are signed, perhaps by another thread: arena and crypto, the rest is not used */
     char issuer[64];
     char jwks[8192];
     char entries[4096]; /* of the feed, JSON objects with commas between */
@@ -81,6 +83,9 @@ static inline void set_up_world(struct world *w)
     memset(w, 0, sizeof(*w));
     pthread_mutex_init(&w->lock, NULL);
     set_up(&w->keys);
+    dep_arena_init_debug(&w->desk.arena, 1u << 20);
+    w->desk.crypto = dep_crypto_new();
+    DEP_ASSERT(w->desk.crypto != NULL);
     w->version = 1;
     (void)snprintf(w->issuer, sizeof(w->issuer), ISSUER);
     publish(w, w->keys.issuer, "k1");
@@ -98,6 +103,8 @@ static inline void tear_down_world(struct world *w)
     deputy_guard_free(w->guard);
     deputy_config_free(w->config);
     tear_down(&w->keys);
+    dep_crypto_free(w->desk.crypto);
+    dep_arena_reset(&w->desk.arena);
     pthread_mutex_destroy(&w->lock);
 }
 
@@ -113,11 +120,12 @@ static inline int issuer_says(struct world *w, struct dep_str path, char *body, 
         (void)snprintf(
             body, size, "%.*s",
             DEP_STR_ARG(sign_feed(
-                &w->keys, w->keys.issuer, "k1",
-                fmt(&w->keys,
+                &w->desk, w->keys.issuer, "k1",
+                fmt(&w->desk,
                     "{\"iss\":\"%s\",\"iat\":%lld,\"version\":%lld,\"full\":%s,\"jwks\":\"%llx\",\"entries\":[%s]}",
                     w->issuer, (long long)time(NULL), (long long)w->version, after == 0 ? "true" : "false",
                     (long long)w->keys_version, after < w->version ? w->entries : ""))));
+        dep_arena_reset(&w->desk.arena);
         return w->is_feed_down ? 500 : 200;
     }
     if (dep_str_eq_c(path, "/.well-known/oauth-authorization-server")) {

@@ -59,8 +59,11 @@ static void tear_down_site(struct site *site)
     char command[128];
     FILE *pipe;
 
-    tear_down_world(&site->w);
+    /* The server answers until it is stopped: it goes after who asks it, and before what its answers are made of. */
+    deputy_guard_free(site->w.guard);
+    site->w.guard = NULL;
     dep_net_server_stop(site->server, 2000);
+    tear_down_world(&site->w);
     pthread_mutex_destroy(&site->lock);
     (void)snprintf(command, sizeof(command), "rm -r %s", site->directory);
     pipe = popen(command, "r");
