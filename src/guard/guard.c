@@ -182,6 +182,11 @@ static struct dep_res token_scheme(struct run *run)
     return DEP_OK;
 }
 
+static struct dep_res token_certificate(struct run *run)
+{
+    return dep_str_is_absent(run->decision->token->x5t) ? DEP_OK : DEP_FAIL(TOKEN_CERTIFICATE);
+}
+
 static struct dep_res token_bound(struct run *run)
 {
     bool needs_dpop = run->policy->needs_dpop || (run->decision->rule != NULL && run->decision->rule->needs_dpop);
@@ -302,6 +307,7 @@ static const struct row {
     { "token.in-time", "rfc7519#4.1.4", token_in_time },
     { "token.alive", "rfc7009#2.2", token_alive },
     { "token.scheme", "rfc9449#7.2", token_scheme },
+    { "token.certificate", "rfc8705#3", token_certificate },
     { "token.bound", "rfc9728#2", token_bound },
     { "token.identity", "integrations#3.4 G2", token_identity },
     { "proof.valid", "rfc9449#4.3", proof_valid },

@@ -90,7 +90,7 @@ static void other_revoked(struct fixture *f)
     (void)dep_is_ok(dep_revocations_add(f->revocations, &entry));
 }
 
-enum how { BEARER, DPOP, BOUND_AS_BEARER, BEARER_AS_DPOP, NOTHING, BASIC, DPOP_NO_PROOF, STRANGER };
+enum how { BEARER, DPOP, BOUND_AS_BEARER, BEARER_AS_DPOP, NOTHING, BASIC, DPOP_NO_PROOF, STRANGER, OF_CERTIFICATE };
 
 static void ask_how(struct fixture *f, enum how how)
 {
@@ -121,6 +121,9 @@ static void ask_how(struct fixture *f, enum how how)
     case STRANGER:
         ask_dpop(f, bound, proof_for(f, f->stranger, "POST", RESOURCE, bound, DEP_STR_ABSENT, f->now));
         break;
+    case OF_CERTIFICATE:
+        ask_bearer(f, token_with(f, ",\"cnf\":{\"x5t#S256\":\"0123456789012345678901234567890123456789010\"}"));
+        break;
     }
 }
 
@@ -149,6 +152,7 @@ DEP_TEST(each_row_passes_one_and_refuses_one)
         { other_revoked, BEARER, NULL, 200, NULL, DEP_ERR_NONE },
         { NULL, BOUND_AS_BEARER, "token.scheme", 401, "invalid_token", DEP_ERR_TOKEN_BOUND_AS_BEARER },
         { NULL, BEARER_AS_DPOP, "token.scheme", 401, "invalid_token", DEP_ERR_TOKEN_NOT_BOUND },
+        { NULL, OF_CERTIFICATE, "token.certificate", 401, "invalid_token", DEP_ERR_TOKEN_CERTIFICATE },
         { needs_dpop, BEARER, "token.bound", 401, "invalid_token", DEP_ERR_GUARD_UNBOUND },
         { needs_dpop, DPOP, NULL, 200, NULL, DEP_ERR_NONE },
         { NULL, DPOP_NO_PROOF, "proof.valid", 401, "invalid_dpop_proof", DEP_ERR_DPOP_REQUIRED },

@@ -76,9 +76,10 @@ DEP_TEST(another_process_finds_a_copy)
     set_up(&w);
     DEP_CHECK(t, find(&w, 1, 1, NOW) == NULL);
     if (fork() == 0) {
-        char sub[] = "agent:A"; /* on the child's stack only */
+        char sub[] = "agent:A", x5t[] = "thumb"; /* on the child's stack only */
 
         token = token_of(dep_str(sub, 7), NOW + 10);
+        token.x5t = dep_str(x5t, 5);
         put(&w, 1, 1, &token);
         _exit(0);
     }
@@ -91,6 +92,7 @@ DEP_TEST(another_process_finds_a_copy)
         DEP_CHECK_STR(t, found->sub, "agent:A");
         DEP_CHECK_STR(t, found->actors[1], "agent:O");
         DEP_CHECK(t, !dep_str_is_absent(found->scope) && dep_str_is_absent(found->jkt));
+        DEP_CHECK_STR(t, found->x5t, "thumb");
     }
     munmap(w.memory, BYTES);
 }

@@ -34,14 +34,16 @@ DEP_TEST(keeps_a_copy)
 {
     struct dep_guard_seen *seen = dep_guard_seen_new(8);
     unsigned char digest[DEP_SHA256_LEN];
-    char sub[] = "agent:A";
+    char sub[] = "agent:A", x5t[] = "thumb";
     struct dep_token token = token_of(NOW + 1);
 
     token.sub = dep_str(sub, 7);
+    token.x5t = dep_str(x5t, 5);
     digest_of(1, digest);
     DEP_CHECK(t, dep_guard_seen_find(seen, digest, 1, NOW) == NULL);
     dep_guard_seen_put(seen, digest, 1, NOW, &token);
     memset(sub, 'x', sizeof(sub) - 1);
+    memset(x5t, 'x', sizeof(x5t) - 1);
 
     const struct dep_token *found = dep_guard_seen_find(seen, digest, 1, NOW);
 
@@ -51,6 +53,7 @@ DEP_TEST(keeps_a_copy)
         DEP_CHECK_STR(t, found->actors[1], "agent:O");
         DEP_CHECK_STR(t, found->lineage[0], "J0");
         DEP_CHECK(t, !dep_str_is_absent(found->scope) && dep_str_is_absent(found->jkt));
+        DEP_CHECK_STR(t, found->x5t, "thumb");
     }
     dep_guard_seen_free(seen);
 }

@@ -18,11 +18,22 @@ static void place(struct dep_str *text, char **at, size_t *bytes)
  * constant. */
 static size_t place_all(struct dep_token *token, char **at)
 {
-    struct dep_str *texts[] = {
-        &token->iss,    &token->sub,        &token->client_id,     &token->jti,     &token->scope,
-        &token->jkt,    &token->agent_name, &token->agent_version, &token->task_id, &token->parent_task_id,
-        &token->org_id, &token->may_act,    &token->may_act_iss,   &token->acr,     &token->details
-    };
+    struct dep_str *texts[] = { &token->iss,
+                                &token->sub,
+                                &token->client_id,
+                                &token->jti,
+                                &token->scope,
+                                &token->jkt,
+                                &token->x5t,
+                                &token->agent_name,
+                                &token->agent_version,
+                                &token->task_id,
+                                &token->parent_task_id,
+                                &token->org_id,
+                                &token->may_act,
+                                &token->may_act_iss,
+                                &token->acr,
+                                &token->details };
     size_t bytes = 0;
 
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {

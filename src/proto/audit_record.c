@@ -53,6 +53,7 @@ static void write_token(struct dep_json_writer *writer, const struct dep_token *
     member(writer, "jti", token->jti);
     list(writer, "lineage", token->lineage, token->lineage_count);
     member(writer, "jkt", token->jkt);
+    member(writer, "x5t", token->x5t);
     member(writer, "acr", token->acr);
     dep_json_member_int(writer, "exp", token->exp);
 }

@@ -28,7 +28,7 @@ struct dep_audit_record {
     struct dep_str principal; /* who asked: the authenticated agent, client or operator */
     struct dep_str method, path, peer;
     const struct dep_token
-        *token; /* the issued or presented token: sub, chain, aud, scope, jti, lineage, jkt, exp, task … */
+        *token; /* the issued or presented token: sub, chain, aud, scope, jti, lineage, jkt, x5t, exp, task … */
     struct dep_str
         issued; /* "id-jag" or "jwt": the token described is a grant for another server; absent: an access token */
     struct dep_str asked_scope;

@@ -192,6 +192,9 @@ struct dep_res dep_check_subject_binding(struct dep_ctx *c)
     const struct dep_token *subject = &c->subject.token;
     struct dep_str actor_jkt = c->actor.token.jkt;
 
+    /* Nobody here can compare a certificate yet. */
+    if (!dep_str_is_absent(subject->x5t) || !dep_str_is_absent(c->actor.token.x5t))
+        return DEP_FAIL(EXCHANGE_CERTIFICATE);
     if (!dep_str_is_absent(subject->jkt) || !dep_str_is_absent(actor_jkt)) {
         if (!c->has_dpop)
             return DEP_FAIL(DPOP_REQUIRED);

@@ -54,6 +54,8 @@ struct dep_res dep_check_caller_token(struct dep_ctx *c)
         return DEP_FAIL(JWT_AUD);
     if (dep_revocations_cover(c->facts->revocations, token))
         return DEP_FAIL(TOKEN_REVOKED);
+    if (!dep_str_is_absent(token->x5t)) /* nobody here can compare a certificate yet */
+        return DEP_FAIL(TOKEN_CERTIFICATE);
     if (!dep_str_is_absent(token->jkt) && !c->is_dpop_scheme)
         return DEP_FAIL(TOKEN_BOUND_AS_BEARER);
     if (dep_str_is_absent(token->jkt) && c->is_dpop_scheme)

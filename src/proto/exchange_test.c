@@ -207,6 +207,31 @@ DEP_TEST(D28_bound_subjects_stay_bound)
     DEP_CHECK(t, o.decision.token.jkt.len == DEP_JKT_LEN);
 }
 
+/* A token of ours that is bound to a certificate, as this server will issue them. */
+static struct dep_str on_certificate(struct dep_token token)
+{
+    token.jkt = DEP_STR_ABSENT;
+    token.x5t = DEP_STR("0123456789012345678901234567890123456789010");
+    return world_sign(&w, &token);
+}
+
+DEP_TEST(D28_a_certificate_is_no_smaller_bond)
+{
+    struct outcome own = world_token(&w, ROOT, WORLD_API, "read", NO_PROOF);
+    struct dep_str bound = on_certificate(own.decision.token), delegated;
+    struct dep_str with_key = world_proof(&w, w.proof_key, WORLD_NOW, DEP_STR_ABSENT);
+
+    DEP_CHECK_ISSUED(t, world_exchange(&w, ROOT, own.token, "", NO_PROOF));
+    DEP_CHECK_REFUSED(t, world_exchange(&w, ROOT, bound, "", NO_PROOF), EXCHANGE_CERTIFICATE, INVALID_REQUEST);
+    DEP_CHECK_REFUSED(t, world_exchange(&w, ROOT, bound, "", with_key), EXCHANGE_CERTIFICATE, INVALID_REQUEST);
+    own = world_post(&w, DEP_ENDPOINT_TOKEN, ROOT,
+                     "grant_type=client_credentials&audience=" WORLD_ORCHESTRATOR "&scope=read&task_id=T1", NO_PROOF);
+    delegated = on_certificate(own.decision.token);
+    DEP_CHECK_ISSUED(t, world_exchange(&w, ORCHESTRATOR, own.token, "&resource=" WORLD_API, NO_PROOF));
+    DEP_CHECK_REFUSED(t, world_exchange(&w, ORCHESTRATOR, delegated, "&resource=" WORLD_API, NO_PROOF),
+                      EXCHANGE_CERTIFICATE, INVALID_REQUEST);
+}
+
 DEP_TEST(X20_cycles_and_depth)
 {
     struct dep_str subject = handed_over("read", NO_PROOF);
@@ -412,6 +437,7 @@ int main(void)
         DEP_ROW(D31_ceilings_as_they_are_now),
         DEP_ROW(D16_actor_tokens),
         DEP_ROW(D28_bound_subjects_stay_bound),
+        DEP_ROW(D28_a_certificate_is_no_smaller_bond),
         DEP_ROW(X20_cycles_and_depth),
         DEP_ROW(X17_may_act),
         DEP_ROW(X6_a_jwt_as_actor_token),

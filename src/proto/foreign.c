@@ -162,7 +162,7 @@ static void read_act(struct dep_foreign *foreign)
 static struct dep_res read_access_token(const struct dep_ctx *c, const struct dep_foreign *foreign,
                                         struct dep_token *token)
 {
-    const struct dep_json *claims = foreign->claims, *cnf = DEP_JSON_GET(claims, "cnf");
+    const struct dep_json *claims = foreign->claims;
     const struct dep_json *may_act = DEP_JSON_GET(claims, "may_act");
 
     if (dep_str_is_blank(token->jti) || token->jti.len > DEP_JTI_MAX || DEP_JSON_GET(claims, "iat") == NULL ||
@@ -171,8 +171,7 @@ static struct dep_res read_access_token(const struct dep_ctx *c, const struct de
     token->scope = DEP_STR("");
     if (DEP_JSON_GET(claims, "scope") != NULL)
         DEP_TRY(dep_json_str(DEP_JSON_GET(claims, "scope"), &token->scope));
-    if (cnf != NULL &&
-        (!dep_is_ok(dep_json_str(DEP_JSON_GET(cnf, "jkt"), &token->jkt)) || dep_str_is_blank(token->jkt)))
+    if (!dep_is_ok(dep_token_read_cnf(DEP_JSON_GET(claims, "cnf"), token)))
         return DEP_FAIL(JWT_CLAIMS);
     if (may_act == NULL)
         return DEP_OK;

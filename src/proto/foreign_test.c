@@ -300,6 +300,8 @@ DEP_TEST(access_tokens_only_of_an_issuer_that_may)
     w.issuer.uses = DEP_ISSUER_SUBJECT | DEP_ISSUER_ID_JAG;
 }
 
+#define THUMBPRINT "0123456789012345678901234567890123456789010"
+
 DEP_TEST(X17_what_such_a_token_limits)
 {
     w.issuer.uses = DEP_ISSUER_ACCESS_TOKEN;
@@ -309,8 +311,12 @@ DEP_TEST(X17_what_such_a_token_limits)
     DEP_CHECK_REFUSED(t, exchange_deputys(",\"jti\":\"t1\",\"scope\":\"read\""), JWT_MISSING, INVALID_REQUEST);
     DEP_CHECK_REFUSED(t, exchange_deputys(TOKEN_CLAIMS ",\"scope\":\"read\",\"cnf\":{\"x\":\"y\"}"), JWT_CLAIMS,
                       INVALID_REQUEST);
-    DEP_CHECK_REFUSED(t, exchange_deputys(TOKEN_CLAIMS ",\"scope\":\"read\",\"cnf\":{\"jkt\":\"y\"}"), DPOP_REQUIRED,
-                      INVALID_DPOP_PROOF);
+    DEP_CHECK_REFUSED(t, exchange_deputys(TOKEN_CLAIMS ",\"scope\":\"read\",\"cnf\":{\"jkt\":\"" THUMBPRINT "\"}"),
+                      DPOP_REQUIRED, INVALID_DPOP_PROOF);
+    DEP_CHECK_REFUSED(t, exchange_deputys(TOKEN_CLAIMS ",\"scope\":\"read\",\"cnf\":{\"jkt\":\"y\"}"), JWT_CLAIMS,
+                      INVALID_REQUEST);
+    DEP_CHECK_REFUSED(t, exchange_deputys(TOKEN_CLAIMS ",\"scope\":\"read\",\"cnf\":{\"x5t#S256\":\"" THUMBPRINT "\"}"),
+                      EXCHANGE_CERTIFICATE, INVALID_REQUEST);
     DEP_CHECK_REFUSED(
         t, exchange_deputys(TOKEN_CLAIMS ",\"scope\":\"read\",\"may_act\":{\"sub\":\"" WORLD_ORCHESTRATOR "\"}"),
         EXCHANGE_MAY_ACT, INVALID_REQUEST);

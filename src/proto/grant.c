@@ -82,12 +82,7 @@ void dep_grant_write(struct dep_json_writer *writer, const struct dep_token *tok
     dep_json_member(writer, "jti", token->jti);
     dep_json_member(writer, "scope", token->scope);
     write_resource(writer, resources, resources_count);
-    if (!dep_str_is_absent(token->jkt)) {
-        dep_json_name(writer, "cnf");
-        dep_json_open(writer, '{');
-        dep_json_member(writer, "jkt", token->jkt);
-        dep_json_close(writer, '}');
-    }
+    dep_token_write_cnf(writer, token);
     write_act(writer, token);
     dep_json_close(writer, '}');
 }

@@ -84,12 +84,22 @@ DEP_TEST(actors_are_named_with_their_issuer)
                        "\"act\":{\"iss\":\"https://as.example\",\"sub\":\"agent:old\"}}}");
 }
 
+DEP_TEST(a_certificate_is_named)
+{
+    struct dep_token token = example();
+
+    dep_arena_reset(&arena);
+    token.x5t = DEP_STR("thumb");
+    DEP_CHECK_STR(t, written(&token, NULL, 0), HEAD ",\"cnf\":{\"x5t#S256\":\"thumb\"}}");
+}
+
 int main(void)
 {
     static const struct dep_test_row table[] = {
         DEP_ROW(types_have_one_name_each),
         DEP_ROW(a_grant_says_no_more_than_it_must),
         DEP_ROW(actors_are_named_with_their_issuer),
+        DEP_ROW(a_certificate_is_named),
     };
 
     dep_arena_init(&arena, memory, sizeof(memory));

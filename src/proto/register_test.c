@@ -85,6 +85,18 @@ DEP_TEST(a_parent_registers_within_its_ceiling)
     DEP_CHECK(t, o.decision.effects_count == 1 && o.decision.effects[0].kind == DEP_EFFECT_REGISTER);
 }
 
+DEP_TEST(a_token_of_a_certificate_needs_it)
+{
+    struct dep_token token = ask_token(ROOT, NO_PROOF).decision.token;
+    struct dep_str text;
+
+    token.x5t = DEP_STR("0123456789012345678901234567890123456789010");
+    text = world_sign(&w, &token);
+    check_refused(t, "none", call("Bearer", text, NO_PROOF, GOOD), DEP_ERR_TOKEN_CERTIFICATE, 401);
+    check_refused(t, "a proof in its place", call("DPoP", text, proof_for(text, WORLD_ISSUER "/oauth/agents"), GOOD),
+                  DEP_ERR_TOKEN_CERTIFICATE, 401);
+}
+
 DEP_TEST(a_bound_token_needs_its_proof)
 {
     struct outcome got = ask_token(ROOT, world_proof(&w, w.proof_key, WORLD_NOW, DEP_STR_ABSENT));
@@ -177,6 +189,7 @@ int main(void)
 {
     static const struct dep_test_row rows[] = {
         DEP_ROW(a_parent_registers_within_its_ceiling),
+        DEP_ROW(a_token_of_a_certificate_needs_it),
         DEP_ROW(a_bound_token_needs_its_proof),
         DEP_ROW(D31_nobody_else_registers),
         DEP_ROW(D20_a_child_is_never_wider),

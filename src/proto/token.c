@@ -1,6 +1,8 @@
-/* Access tokens: the claims, read and written (RFC 9068, RFC 8693 section 4.1, RFC 9449 section 6.1). */
+/* Access tokens: the claims, read and written (RFC 9068, RFC 8693 section 4.1, RFC 9449 section 6.1,
+ * RFC 8705 section 3.1). */
 #include "proto/token.h"
 
+#include "base/b64.h"
 #include "proto/details.h"
 #include "proto/scope.h"
 
@@ -36,16 +38,28 @@ static struct dep_res read_aud(const struct dep_json *aud, struct dep_token *tok
     return token->aud_count > 0 ? DEP_OK : DEP_FAIL(JWT_AUD);
 }
 
-/* cnf without jkt is a binding that nobody here can check: refused, never read as unbound. */
-static struct dep_res read_cnf(const struct dep_json *cnf, struct dep_token *token)
+static bool is_thumbprint(struct dep_str text)
 {
+    unsigned char digest[DEP_SHA256_LEN];
+
+    return dep_is_ok(dep_b64url_decode_exact(text, digest, sizeof(digest)));
+}
+
+/* A second way of confirmation, or one that nobody here understands, would go unconfirmed: refused, never read as unbound. */
+struct dep_res dep_token_read_cnf(const struct dep_json *cnf, struct dep_token *token)
+{
+    const struct dep_json *x5t = NULL;
+    struct dep_str *text = &token->jkt;
+
     if (cnf == NULL)
         return DEP_OK;
-    DEP_TRY(dep_json_str(DEP_JSON_GET(cnf, "jkt"), &token->jkt));
-    /* A second way of confirmation, which nobody here understands, would go unconfirmed. */
-    if (cnf->count != 1)
+    if (cnf->type != DEP_JSON_OBJECT || cnf->count != 1)
         return DEP_FAIL(JWT_CLAIMS);
-    return token->jkt.len == DEP_JKT_LEN ? DEP_OK : DEP_FAIL(JWT_CLAIMS);
+    x5t = DEP_JSON_GET(cnf, "x5t#S256");
+    if (x5t != NULL)
+        text = &token->x5t;
+    DEP_TRY(dep_json_str(x5t != NULL ? x5t : DEP_JSON_GET(cnf, "jkt"), text));
+    return is_thumbprint(*text) ? DEP_OK : DEP_FAIL(JWT_CLAIMS);
 }
 
 static struct dep_res read_act(const struct dep_json *act, struct dep_token *token)
@@ -139,7 +153,7 @@ struct dep_res dep_token_read(const struct dep_json *claims, struct dep_token *r
         DEP_TRY(dep_json_time(DEP_JSON_GET(claims, "auth_time"), &token.auth_time));
     DEP_TRY(read_details(DEP_JSON_GET(claims, "authorization_details"), &token));
     DEP_TRY(read_aud(DEP_JSON_GET(claims, "aud"), &token));
-    DEP_TRY(read_cnf(DEP_JSON_GET(claims, "cnf"), &token));
+    DEP_TRY(dep_token_read_cnf(DEP_JSON_GET(claims, "cnf"), &token));
     DEP_TRY(read_act(DEP_JSON_GET(claims, "act"), &token));
     DEP_TRY(read_may_act(DEP_JSON_GET(claims, "may_act"), &token));
     DEP_TRY(read_list(DEP_JSON_GET(claims, "lineage"), token.lineage, DEP_LINEAGE_MAX, &token.lineage_count));
@@ -211,6 +225,17 @@ static void write_list(struct dep_json_writer *writer, const char *name, const s
     dep_json_close(writer, ']');
 }
 
+void dep_token_write_cnf(struct dep_json_writer *writer, const struct dep_token *token)
+{
+    if (dep_str_is_absent(token->jkt) && dep_str_is_absent(token->x5t))
+        return;
+    dep_json_name(writer, "cnf");
+    dep_json_open(writer, '{');
+    dep_json_member(writer, "jkt", token->jkt);
+    dep_json_member(writer, "x5t#S256", token->x5t);
+    dep_json_close(writer, '}');
+}
+
 void dep_token_write(struct dep_json_writer *writer, const struct dep_token *token)
 {
     dep_json_open(writer, '{');
@@ -224,12 +249,7 @@ void dep_token_write(struct dep_json_writer *writer, const struct dep_token *tok
     dep_json_member_int(writer, "exp", token->exp);
     dep_json_member(writer, "jti", token->jti);
     dep_json_member(writer, "scope", token->scope);
-    if (!dep_str_is_absent(token->jkt)) {
-        dep_json_name(writer, "cnf");
-        dep_json_open(writer, '{');
-        dep_json_member(writer, "jkt", token->jkt);
-        dep_json_close(writer, '}');
-    }
+    dep_token_write_cnf(writer, token);
     write_act(writer, token);
     if (!dep_str_is_absent(token->may_act)) {
         dep_json_name(writer, "may_act");

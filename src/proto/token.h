@@ -19,9 +19,10 @@ struct dep_token {
     struct dep_str iss, sub, client_id, jti;
     struct dep_str aud[DEP_AUDIENCES_MAX];
     size_t aud_count;
-    struct dep_str scope;                     /* absent when there is none */
-    int64_t iat, nbf, exp;                    /* nbf 0 when absent */
-    struct dep_str jkt;                       /* cnf.jkt; absent for a bearer token */
+    struct dep_str scope;  /* absent when there is none */
+    int64_t iat, nbf, exp; /* nbf 0 when absent */
+    struct dep_str jkt;    /* cnf.jkt; absent for a bearer token. Never with x5t */
+    struct dep_str x5t; /* cnf.x5t#S256 (rfc8705#3.1): of the client's certificate, base64url; absent: bound to none */
     struct dep_str actors[DEP_ACT_DEPTH_MAX]; /* act.sub, outermost (the presenter) first */
     size_t actors_count;
     struct dep_str lineage[DEP_LINEAGE_MAX]; /* jtis of the tokens this one descends from, nearest first */
@@ -59,6 +60,10 @@ DEP_MUST struct dep_res dep_token_check(struct dep_arena *arena, struct dep_cryp
                                         struct dep_token *ret_token);
 /* Reads the claims of a token that somebody already trusts (a cache, `deputy token decode`). */
 DEP_MUST struct dep_res dep_token_read(const struct dep_json *claims, struct dep_token *ret_token);
+/* What a token is bound to: cnf, NULL when it has none. DEP_ERR_JWT_CLAIMS: neither jkt nor x5t#S256, or more than one member. */
+DEP_MUST struct dep_res dep_token_read_cnf(const struct dep_json *cnf, struct dep_token *token);
+/* The member cnf; nothing for an unbound token. */
+void dep_token_write_cnf(struct dep_json_writer *writer, const struct dep_token *token);
 /* The claims as JSON. */
 void dep_token_write(struct dep_json_writer *writer, const struct dep_token *token);
 /* Who presents the token: the outermost actor, or the subject when nobody acts for it. */

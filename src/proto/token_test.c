@@ -13,7 +13,7 @@ static struct dep_res read_text(const char *claims, struct dep_token *ret_token)
 }
 
 #define BASE "\"iss\":\"i\",\"sub\":\"s\",\"client_id\":\"c\",\"jti\":\"j\",\"iat\":1,\"exp\":2"
-#define JKT "0123456789012345678901234567890123456789012"
+#define JKT "0123456789012345678901234567890123456789010" /* of 32 bytes: the two bits left over are 0 */
 #define ACT4(inner) "{\"sub\":\"a\",\"act\":{\"sub\":\"b\",\"act\":{\"sub\":\"c\",\"act\":{\"sub\":\"d\"" inner "}}}}"
 
 static const struct {
@@ -36,6 +36,22 @@ static const struct {
     { "no exp", "{\"iss\":\"i\",\"sub\":\"s\",\"client_id\":\"c\",\"jti\":\"j\",\"iat\":1,\"aud\":\"x\"}", false },
     { "scope a list", "{" BASE ",\"aud\":\"x\",\"scope\":[\"read\"]}", false },
     { "bound", "{" BASE ",\"aud\":\"x\",\"cnf\":{\"jkt\":\"" JKT "\"}}", true },
+    { "bound to a certificate", "{" BASE ",\"aud\":\"x\",\"cnf\":{\"x5t#S256\":\"" JKT "\"}}", true },
+    { "B04 bound to a certificate, and to a key",
+      "{" BASE ",\"aud\":\"x\",\"cnf\":{\"x5t#S256\":\"" JKT "\",\"jkt\":\"" JKT "\"}}", false },
+    { "certificate, of 31 bytes",
+      "{" BASE ",\"aud\":\"x\",\"cnf\":{\"x5t#S256\":\"01234567890123456789012345678901234567890A\"}}", false },
+    { "certificate, bits left over",
+      "{" BASE ",\"aud\":\"x\",\"cnf\":{\"x5t#S256\":\"0123456789012345678901234567890123456789012\"}}", false },
+    { "certificate, padded", "{" BASE ",\"aud\":\"x\",\"cnf\":{\"x5t#S256\":\"" JKT "=\"}}", false },
+    { "certificate, plain base64",
+      "{" BASE ",\"aud\":\"x\",\"cnf\":{\"x5t#S256\":\"+123456789012345678901234567890123456789010\"}}", false },
+    { "certificate a number", "{" BASE ",\"aud\":\"x\",\"cnf\":{\"x5t#S256\":1}}", false },
+    { "certificate null", "{" BASE ",\"aud\":\"x\",\"cnf\":{\"x5t#S256\":null}}", false },
+    { "certificate blank", "{" BASE ",\"aud\":\"x\",\"cnf\":{\"x5t#S256\":\"\"}}", false },
+    { "certificate by SHA-1", "{" BASE ",\"aud\":\"x\",\"cnf\":{\"x5t\":\"" JKT "\"}}", false },
+    { "B04 a key in the token", "{" BASE ",\"aud\":\"x\",\"cnf\":{\"jwk\":{}}}", false },
+    { "B04 binding a list", "{" BASE ",\"aud\":\"x\",\"cnf\":[\"" JKT "\"]}", false },
     { "B04 binding of another kind", "{" BASE ",\"aud\":\"x\",\"cnf\":{\"x5t#S256\":\"y\"}}", false },
     { "B04 two bindings, one of another kind",
       "{" BASE ",\"aud\":\"x\",\"cnf\":{\"jkt\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\",\"x5t#S256\":\"y\"}}",
@@ -136,6 +152,20 @@ DEP_TEST(what_is_written_is_read)
                   "{\"sub\":\"" WORLD_WORKER "\",\"act\":{\"sub\":\"" WORLD_ORCHESTRATOR "\"}}");
 }
 
+DEP_TEST(a_certificate_is_written_and_read)
+{
+    struct dep_token token = full(), again = { 0 };
+    struct dep_json *json = NULL;
+
+    token.jkt = DEP_STR_ABSENT;
+    token.x5t = DEP_STR(JKT);
+    dep_arena_reset(&w.arena);
+    DEP_CHECK_OK(t, dep_json_parse(&w.arena, written(&token), 16, &json));
+    DEP_CHECK_STR(t, DEP_JSON_GET(json, "cnf")->raw, "{\"x5t#S256\":\"" JKT "\"}");
+    DEP_CHECK_OK(t, dep_token_read(json, &again));
+    DEP_CHECK(t, dep_str_eq(again.x5t, token.x5t) && dep_str_is_absent(again.jkt));
+}
+
 DEP_TEST(who_presents_and_for_whom)
 {
     struct dep_token token = full();
@@ -188,6 +218,7 @@ int main(void)
     static const struct dep_test_row rows[] = {
         DEP_ROW(reads_strictly),
         DEP_ROW(what_is_written_is_read),
+        DEP_ROW(a_certificate_is_written_and_read),
         DEP_ROW(who_presents_and_for_whom),
         DEP_ROW(checks_what_stands_in_it),
     };
