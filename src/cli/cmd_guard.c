@@ -33,6 +33,8 @@ static const struct dep_flag run_flags[] = {
     { "nonce-key", DEP_FLAG_SECRET, "SOURCE", 0,
       "32 bytes for nonces, shared by the guards of this resource; default random", 0 },
     { "dpop-rsa", DEP_FLAG_SWITCH, NULL, 0, "take proofs by RSA keys (PS256, RS256) too", 0 },
+    { "client-cert", DEP_FLAG_SWITCH, NULL, 0,
+      "the proxy in front writes the client's certificate into Client-Cert (RFC 9440), over what callers send", 0 },
     { "allow-private", DEP_FLAG_SWITCH, NULL, 0, "an issuer on a private address", 0 },
     { "replay", DEP_FLAG_TEXT, "WHERE", 0,
       "where proofs that were used are remembered: memory (default), sqlite:FILE, or postgresql: and the SOURCE of a "
@@ -169,6 +171,8 @@ static int run_with(struct dep_cli *cli, const struct dep_guard_rules *rules)
     config.audit_directory = audit;
     config.needs_dpop = dep_cli_is_on(cli, "needs-dpop");
     config.needs_nonce = dep_cli_is_on(cli, "needs-nonce");
+    if (dep_cli_is_on(cli, "client-cert"))
+        config.certificates = DEP_GUARD_CERTIFICATES_HEADER;
     config.may_loopback = is_on_loopback(issuer);
     config.may_private = dep_cli_is_on(cli, "allow-private");
     config.has_rsa_proofs = dep_cli_is_on(cli, "dpop-rsa");

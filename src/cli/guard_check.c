@@ -76,6 +76,8 @@ static json_t *rule_json(const struct dep_guard_rule *rule)
     add_list(object, "orgs", rule->orgs);
     add_number(object, "depth_max", rule->depth_max);
     json_object_set_new(object, "needs_dpop", json_boolean(rule->needs_dpop));
+    if (rule->needs_bound)
+        json_object_set_new(object, "needs_bound", json_true());
     add_text(object, "acr_values", rule->acr_values);
     add_number(object, "max_age_s", rule->max_age_s);
     add_text(object, "details_type", rule->details_type);

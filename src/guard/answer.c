@@ -11,7 +11,7 @@
 #define CHALLENGE_MAX 2048u
 #define RETRY_AFTER_S 1
 
-enum challenge { CHALLENGE_NONE, CHALLENGE_BOTH, CHALLENGE_DPOP };
+enum challenge { CHALLENGE_NONE, CHALLENGE_BOTH, CHALLENGE_DPOP, CHALLENGE_BEARER };
 
 static const struct shape {
     enum dep_class class;
@@ -22,6 +22,8 @@ static const struct shape {
 } shapes[] = {
     { DEP_CLASS_NO_TOKEN, 401, NULL, "Unauthorized", CHALLENGE_BOTH }, /* rfc6750#3.1: no error code */
     { DEP_CLASS_INVALID_TOKEN, 401, "invalid_token", "Unauthorized", CHALLENGE_BOTH },
+    /* rfc8705#3: a proof would not help. */
+    { DEP_CLASS_CERTIFICATE, 401, "invalid_token", "Unauthorized", CHALLENGE_BEARER },
     { DEP_CLASS_INVALID_DPOP_PROOF, 401, "invalid_dpop_proof", "Unauthorized", CHALLENGE_DPOP },
     { DEP_CLASS_USE_DPOP_NONCE, 401, "use_dpop_nonce", "Unauthorized", CHALLENGE_DPOP },
     { DEP_CLASS_INSUFFICIENT_SCOPE, 403, "insufficient_scope", "Forbidden", CHALLENGE_BOTH },
@@ -68,8 +70,10 @@ static void put_challenges(struct dep_buf *buf, const struct dep_guard_policy *p
         dep_buf_put_int(&max_age, rule->max_age_s);
         challenge.max_age = rule->max_age_s >= 0 ? dep_buf_str(&max_age) : DEP_STR_ABSENT;
     }
-    if (shape->challenge == CHALLENGE_BOTH && !needs_dpop)
+    if (shape->challenge == CHALLENGE_BEARER || (shape->challenge == CHALLENGE_BOTH && !needs_dpop))
         dep_challenge_put(buf, &challenge);
+    if (shape->challenge == CHALLENGE_BEARER)
+        return;
     challenge.scheme = "DPoP";
     challenge.algs = algs_of(policy->dpop.algs);
     dep_challenge_put(buf, &challenge);

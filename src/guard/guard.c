@@ -182,16 +182,29 @@ static struct dep_res token_scheme(struct run *run)
     return DEP_OK;
 }
 
-static struct dep_res token_certificate(struct run *run)
-{
-    return dep_str_is_absent(run->decision->token->x5t) ? DEP_OK : DEP_FAIL(TOKEN_CERTIFICATE);
-}
-
 static struct dep_res token_bound(struct run *run)
 {
-    bool needs_dpop = run->policy->needs_dpop || (run->decision->rule != NULL && run->decision->rule->needs_dpop);
+    const struct dep_guard_rule *rule = run->decision->rule;
 
-    return needs_dpop && !run->is_dpop ? DEP_FAIL(GUARD_UNBOUND) : DEP_OK;
+    if ((run->policy->needs_dpop || (rule != NULL && rule->needs_dpop)) && !run->is_dpop)
+        return DEP_FAIL(GUARD_UNBOUND);
+    if (rule != NULL && rule->needs_bound && !run->is_dpop && dep_str_is_absent(run->decision->token->x5t))
+        return DEP_FAIL(GUARD_NEEDS_BOUND);
+    return DEP_OK;
+}
+
+/* On each request, also for a token from the cache: the certificate is the connection's, not the token's. */
+static struct dep_res token_certificate(struct run *run)
+{
+    struct dep_str der = run->request->certificate;
+
+    if (dep_str_is_absent(run->decision->token->x5t))
+        return DEP_OK;
+    if (run->policy->certificates == DEP_GUARD_CERTIFICATES_NONE)
+        return DEP_FAIL(GUARD_CERTIFICATE);
+    if (run->policy->certificates == DEP_GUARD_CERTIFICATES_HEADER)
+        DEP_TRY(dep_guard_certificate_read(run->arena, run->headers.value[DEP_GUARD_CLIENT_CERT], &der));
+    return dep_guard_certificate_check(run->crypto, der, run->decision->token->x5t);
 }
 
 static struct dep_res token_identity(struct run *run)
@@ -307,8 +320,8 @@ static const struct row {
     { "token.in-time", "rfc7519#4.1.4", token_in_time },
     { "token.alive", "rfc7009#2.2", token_alive },
     { "token.scheme", "rfc9449#7.2", token_scheme },
-    { "token.certificate", "rfc8705#3", token_certificate },
     { "token.bound", "rfc9728#2", token_bound },
+    { "token.certificate", "rfc8705#3", token_certificate },
     { "token.identity", "integrations#3.4 G2", token_identity },
     { "proof.valid", "rfc9449#4.3", proof_valid },
     { "rule.actor", "rfc8693#4.1", rule_actor },
@@ -383,7 +396,7 @@ void dep_guard_decide(struct dep_arena *arena, struct dep_crypto *crypto, const 
     *ret_decision = (struct dep_guard_decision){ .effects = DEP_GUARD_EFFECT_AUDIT };
     dep_buf_init(&id, ret_decision->id, sizeof(ret_decision->id));
     dep_ulid_put(&id, now * 1000, random);
-    dep_guard_headers_read(request, &run.headers);
+    dep_guard_headers_read(request, policy->certificates, &run.headers);
     for (size_t i = 0; i < dep_guard_row_count(); i++) {
         struct dep_res res = rows[i].check(&run);
 

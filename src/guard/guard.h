@@ -11,6 +11,7 @@
 #define DEP_GUARD_GUARD_H
 
 #include "base/id.h"
+#include "guard/certificate.h"
 #include "guard/rules.h"
 #include "http/header.h"
 #include "proto/dpop.h"
@@ -36,7 +37,8 @@ struct dep_guard_policy {
     const struct dep_guard_rules *rules; /* NULL: none; `scopes` and needs_dpop are all there is */
     struct dep_token_policy token;       /* issuer, audience, algorithms, skew */
     struct dep_dpop_policy dpop;
-    bool needs_dpop; /* bound tokens only */
+    bool needs_dpop; /* DPoP-bound tokens only */
+    enum dep_guard_certificates certificates;
     int64_t feed_silence_max_s;
 };
 
@@ -46,6 +48,7 @@ struct dep_guard_request {
     size_t headers_count;
     struct dep_str method, target; /* EXT_AUTHZ and IN_PROCESS only: as the caller sent them */
     struct dep_str body;           /* for rules about MCP; absent: out of sight */
+    struct dep_str certificate;    /* CERTIFICATES_TLS only: of the client, in DER; absent: it came without */
 };
 
 struct dep_guard_facts {

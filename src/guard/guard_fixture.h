@@ -28,7 +28,8 @@ struct fixture {
     struct dep_guard_policy policy;
     struct dep_guard_facts facts;
     int64_t now;
-    struct dep_str body; /* of the next requests; absent: out of sight */
+    struct dep_str body;        /* of the next requests; absent: out of sight */
+    struct dep_str certificate; /* the same, of the client's TLS connection; absent: it came without */
     unsigned char random[DEP_ULID_RANDOM];
     struct dep_guard_decision decision;
 };
@@ -103,6 +104,18 @@ static inline struct dep_str bound_token(struct fixture *f)
     return token_with(f, fmt(f, ",\"cnf\":{\"jkt\":\"%.*s\"}", DEP_STR_ARG(f->jkt)).ptr);
 }
 
+/* A token that is bound to a certificate. */
+static inline struct dep_str certificate_token(struct fixture *f, struct dep_str der)
+{
+    unsigned char digest[DEP_SHA256_LEN];
+    struct dep_buf x5t;
+
+    dep_sha256(f->crypto, der, digest);
+    dep_buf_init_arena(&x5t, &f->arena, DEP_B64_ENCODED(sizeof(digest)));
+    dep_b64url_put(&x5t, digest, sizeof(digest));
+    return token_with(f, fmt(f, ",\"cnf\":{\"x5t#S256\":\"%.*s\"}", DEP_STR_ARG(dep_buf_str(&x5t))).ptr);
+}
+
 static inline struct dep_str proof_for(struct fixture *f, const struct dep_private_key *key, const char *method,
                                        const char *url, struct dep_str token, struct dep_str nonce, int64_t iat)
 {
@@ -126,7 +139,7 @@ static inline void decide(struct fixture *f, enum dep_guard_adapter adapter, con
                           size_t count)
 {
     const struct dep_guard_request request = {
-        .adapter = adapter, .headers = headers, .headers_count = count, .body = f->body
+        .adapter = adapter, .headers = headers, .headers_count = count, .body = f->body, .certificate = f->certificate
     };
     struct dep_guard_facts facts = f->facts;
 

@@ -152,7 +152,7 @@ DEP_TEST(each_row_passes_one_and_refuses_one)
         { other_revoked, BEARER, NULL, 200, NULL, DEP_ERR_NONE },
         { NULL, BOUND_AS_BEARER, "token.scheme", 401, "invalid_token", DEP_ERR_TOKEN_BOUND_AS_BEARER },
         { NULL, BEARER_AS_DPOP, "token.scheme", 401, "invalid_token", DEP_ERR_TOKEN_NOT_BOUND },
-        { NULL, OF_CERTIFICATE, "token.certificate", 401, "invalid_token", DEP_ERR_TOKEN_CERTIFICATE },
+        { NULL, OF_CERTIFICATE, "token.certificate", 401, "invalid_token", DEP_ERR_GUARD_CERTIFICATE },
         { needs_dpop, BEARER, "token.bound", 401, "invalid_token", DEP_ERR_GUARD_UNBOUND },
         { needs_dpop, DPOP, NULL, 200, NULL, DEP_ERR_NONE },
         { NULL, DPOP_NO_PROOF, "proof.valid", 401, "invalid_dpop_proof", DEP_ERR_DPOP_REQUIRED },

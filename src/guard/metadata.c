@@ -45,6 +45,8 @@ void dep_guard_metadata_put(struct dep_buf *buf, const struct dep_guard_metadata
     put_list(&writer, "bearer_methods_supported", DEP_STR("header"));
     put_list(&writer, "dpop_signing_alg_values_supported",
              metadata->has_rsa_proofs ? DEP_STR("ES256 EdDSA PS256 RS256") : DEP_STR("ES256 EdDSA"));
+    if (metadata->has_certificates)
+        dep_json_member_bool(&writer, "tls_client_certificate_bound_access_tokens", true);
     dep_json_member_bool(&writer, "dpop_bound_access_tokens_required", metadata->needs_dpop);
     dep_json_close(&writer, '}');
 }

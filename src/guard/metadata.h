@@ -12,7 +12,8 @@ struct dep_guard_metadata {
     struct dep_str issuer;
     struct dep_str scopes; /* scopes_supported; blank: left out */
     bool needs_dpop;
-    bool has_rsa_proofs; /* DPoP proofs by RSA keys too */
+    bool has_rsa_proofs;   /* DPoP proofs by RSA keys too */
+    bool has_certificates; /* tokens that are bound to client certificates too */
 };
 
 /* Where it is: the well-known name goes between `origin` and the resource's path (rfc9728#3.1). DEP_ERR_URL_SYNTAX when

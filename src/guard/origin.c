@@ -19,6 +19,7 @@ static const struct dep_str slot_names[DEP_GUARD_SLOTS] = {
     [DEP_GUARD_MCP_VERSION] = DEP_STR_INIT("mcp-protocol-version"),
     [DEP_GUARD_MCP_METHOD] = DEP_STR_INIT("mcp-method"),
     [DEP_GUARD_MCP_NAME] = DEP_STR_INIT("mcp-name"),
+    [DEP_GUARD_CLIENT_CERT] = DEP_STR_INIT("client-cert"),
 };
 
 #define FIRST DEP_GUARD_ORIGINAL_METHOD
@@ -48,13 +49,17 @@ static bool is_read(enum dep_guard_adapter adapter, unsigned slot)
     return slot < FIRST || slot > LAST || (slot >= adapters[adapter].method && slot <= adapters[adapter].last);
 }
 
-void dep_guard_headers_read(const struct dep_guard_request *request, struct dep_guard_headers *ret_headers)
+void dep_guard_headers_read(const struct dep_guard_request *request, enum dep_guard_certificates certificates,
+                            struct dep_guard_headers *ret_headers)
 {
+    unsigned slots = certificates == DEP_GUARD_CERTIFICATES_HEADER ? DEP_GUARD_SLOTS : DEP_GUARD_CLIENT_CERT;
+
+    _Static_assert(DEP_GUARD_CLIENT_CERT + 1 == DEP_GUARD_SLOTS, "it is the last one, so that it can be left out");
     *ret_headers = (struct dep_guard_headers){ 0 };
     for (size_t i = 0; i < request->headers_count; i++) {
         const struct dep_header *header = &request->headers[i];
 
-        for (unsigned slot = 0; slot < DEP_GUARD_SLOTS; slot++) {
+        for (unsigned slot = 0; slot < slots; slot++) {
             if (!is_read(request->adapter, slot) || header->name.len != slot_names[slot].len ||
                 !dep_str_eq_nocase(header->name, slot_names[slot]))
                 continue;

@@ -17,6 +17,7 @@ enum dep_guard_slot {
     DEP_GUARD_MCP_VERSION,
     DEP_GUARD_MCP_METHOD,
     DEP_GUARD_MCP_NAME,
+    DEP_GUARD_CLIENT_CERT, /* CERTIFICATES_HEADER only: else it is a word of the caller's */
     DEP_GUARD_SLOTS
 };
 
@@ -27,7 +28,8 @@ struct dep_guard_headers {
     struct dep_str method, target; /* of the original request, where the adapter says it */
 };
 
-void dep_guard_headers_read(const struct dep_guard_request *request, struct dep_guard_headers *ret_headers);
+void dep_guard_headers_read(const struct dep_guard_request *request, enum dep_guard_certificates certificates,
+                            struct dep_guard_headers *ret_headers);
 /* DEP_ERR_HTTP_HEADER_DUPLICATE when one of them occurs twice. Two proofs are the DPoP rows' business (rfc9449#4.3). */
 DEP_MUST struct dep_res dep_guard_headers_once(const struct dep_guard_headers *headers);
 /* Method and path of the original request: DEP_ERR_GUARD_ORIGIN. */

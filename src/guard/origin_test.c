@@ -20,7 +20,7 @@ static struct dep_res read_one(enum dep_guard_adapter adapter, const char *metho
     struct dep_guard_headers read;
     struct dep_str got;
 
-    dep_guard_headers_read(&request, &read);
+    dep_guard_headers_read(&request, DEP_GUARD_CERTIFICATES_NONE, &read);
     DEP_TRY(dep_guard_headers_once(&read));
     return dep_guard_origin(&read, &got, ret_path);
 }
@@ -83,13 +83,13 @@ DEP_TEST(in_process_reads_no_header)
     struct dep_guard_headers read;
     struct dep_str method, path;
 
-    dep_guard_headers_read(&request, &read);
+    dep_guard_headers_read(&request, DEP_GUARD_CERTIFICATES_NONE, &read);
     DEP_CHECK_OK(t, dep_guard_origin(&read, &method, &path));
     DEP_CHECK_STR(t, method, "POST");
     DEP_CHECK_STR(t, path, "/mcp");
 
     request.method = request.target = DEP_STR_ABSENT;
-    dep_guard_headers_read(&request, &read);
+    dep_guard_headers_read(&request, DEP_GUARD_CERTIFICATES_NONE, &read);
     DEP_CHECK_FAIL(t, dep_guard_origin(&read, &method, &path), GUARD_ORIGIN);
 }
 
@@ -123,8 +123,34 @@ DEP_TEST(each_adapter_reads_its_own_headers_alone)
                                                        .headers_count = 2 };
             struct dep_guard_headers read;
 
-            dep_guard_headers_read(&request, &read);
+            dep_guard_headers_read(&request, DEP_GUARD_CERTIFICATES_NONE, &read);
             DEP_CHECK(t, dep_is_ok(dep_guard_headers_once(&read)) == !is_refused[pair]);
+        }
+    }
+}
+
+/* T6: unless the proxy in front writes it, Client-Cert is a word of the caller's, and is not even counted. */
+DEP_TEST(a_certificate_is_read_where_a_proxy_writes_it)
+{
+    static const struct dep_header twice[] = { { DEP_STR_INIT("client-CERT"), DEP_STR_INIT(":YQ==:") },
+                                               { DEP_STR_INIT("Client-Cert"), DEP_STR_INIT(":Yg==:") } };
+
+    for (unsigned adapter = 0; adapter < DEP_GUARD_ADAPTERS; adapter++) {
+        struct dep_guard_request request = { .adapter = (enum dep_guard_adapter)adapter,
+                                             .headers = twice,
+                                             .headers_count = 1 };
+        struct dep_guard_headers read;
+
+        dep_guard_headers_read(&request, DEP_GUARD_CERTIFICATES_HEADER, &read);
+        DEP_CHECK_STR(t, read.value[DEP_GUARD_CLIENT_CERT], ":YQ==:");
+        DEP_CHECK_OK(t, dep_guard_headers_once(&read));
+        request.headers_count = 2;
+        dep_guard_headers_read(&request, DEP_GUARD_CERTIFICATES_HEADER, &read);
+        DEP_CHECK_FAIL(t, dep_guard_headers_once(&read), HTTP_HEADER_DUPLICATE);
+        for (unsigned other = 0; other < DEP_GUARD_CERTIFICATES_HEADER; other++) {
+            dep_guard_headers_read(&request, (enum dep_guard_certificates)other, &read);
+            DEP_CHECK(t, dep_str_is_absent(read.value[DEP_GUARD_CLIENT_CERT]));
+            DEP_CHECK_OK(t, dep_guard_headers_once(&read));
         }
     }
 }
@@ -137,14 +163,14 @@ DEP_TEST(joined_lines_are_two_lines)
     struct dep_guard_request request = { .adapter = DEP_GUARD_EXT_AUTHZ, .headers = named, .headers_count = 1 };
     struct dep_guard_headers read;
 
-    dep_guard_headers_read(&request, &read);
+    dep_guard_headers_read(&request, DEP_GUARD_CERTIFICATES_NONE, &read);
     DEP_CHECK_FAIL(t, dep_guard_headers_once(&read), HTTP_HEADER_DUPLICATE);
     request.headers = plain;
-    dep_guard_headers_read(&request, &read);
+    dep_guard_headers_read(&request, DEP_GUARD_CERTIFICATES_NONE, &read);
     DEP_CHECK_OK(t, dep_guard_headers_once(&read));
     /* Elsewhere a comma is a part of the name, as of a URI. */
     request = (struct dep_guard_request){ .adapter = DEP_GUARD_FORWARD_AUTH, .headers = named, .headers_count = 1 };
-    dep_guard_headers_read(&request, &read);
+    dep_guard_headers_read(&request, DEP_GUARD_CERTIFICATES_NONE, &read);
     DEP_CHECK_OK(t, dep_guard_headers_once(&read));
 }
 
@@ -193,14 +219,16 @@ DEP_TEST(metadata_documents)
         "\"dpop_bound_access_tokens_required\":false}");
     metadata.scopes = DEP_STR("read offline_access write");
     metadata.resource_name = DEP_STR("N");
-    metadata.needs_dpop = true;
+    metadata.needs_dpop = metadata.has_certificates = true;
     dep_buf_init(&buf, memory, sizeof(memory));
     dep_guard_metadata_put(&buf, &metadata);
     DEP_CHECK_STR(
         t, dep_buf_str(&buf),
         "{\"resource\":\"https://api.example/mcp\",\"resource_name\":\"N\",\"authorization_servers\":["
         "\"https://as.example\"],\"scopes_supported\":[\"read\",\"write\"],\"bearer_methods_supported\":[\"header\"],"
-        "\"dpop_signing_alg_values_supported\":[\"ES256\",\"EdDSA\"],\"dpop_bound_access_tokens_required\":true}");
+        "\"dpop_signing_alg_values_supported\":[\"ES256\",\"EdDSA\"],\"tls_client_certificate_bound_access_tokens\":"
+        "true,"
+        "\"dpop_bound_access_tokens_required\":true}");
 }
 
 int main(void)
@@ -209,6 +237,7 @@ int main(void)
         DEP_ROW(paths),
         DEP_ROW(in_process_reads_no_header),
         DEP_ROW(each_adapter_reads_its_own_headers_alone),
+        DEP_ROW(a_certificate_is_read_where_a_proxy_writes_it),
         DEP_ROW(joined_lines_are_two_lines),
         DEP_ROW(metadata_urls),
         DEP_ROW(metadata_documents),

@@ -42,6 +42,7 @@ struct dep_guard_rule {
     struct dep_guard_list orgs;
     int64_t depth_max; /* actors in the chain; -1: not asked */
     bool needs_dpop;
+    bool needs_bound;            /* to a key by DPoP, or to a certificate (rfc8705#3) */
     struct dep_str acr_values;   /* one of them (rfc9470#3), blank between; absent: not asked */
     int64_t max_age_s;           /* since the user's login; -1: not asked */
     struct dep_str details_type; /* of an authorization_details object (rfc9396); absent: not asked */

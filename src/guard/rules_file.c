@@ -21,7 +21,7 @@ struct yaml_rule {
     char **methods, **mcp_methods, **mcp_names, **actors, **orgs, **details_actions;
     unsigned methods_count, mcp_methods_count, mcp_names_count, actors_count, orgs_count, details_actions_count;
     int64_t *depth_max, *max_age_s;
-    enum truth any_token, needs_dpop, details_need_location;
+    enum truth any_token, needs_dpop, needs_bound, details_need_location;
 };
 
 struct yaml_implication {
@@ -65,6 +65,7 @@ static const cyaml_schema_field_t rule_fields[] = {
     LIST(struct yaml_rule, orgs, CYAML_FLAG_OPTIONAL),
     NUMBER(struct yaml_rule, depth_max),
     FLAG(struct yaml_rule, needs_dpop),
+    FLAG(struct yaml_rule, needs_bound),
     TEXT(struct yaml_rule, acr_values, CYAML_FLAG_OPTIONAL),
     NUMBER(struct yaml_rule, max_age_s),
     TEXT(struct yaml_rule, details_type, CYAML_FLAG_OPTIONAL),
@@ -142,6 +143,7 @@ static struct dep_res rule_of(struct dep_arena *arena, const struct yaml_rule *y
         .scopes = dep_str_c(yaml->scopes),
         .depth_max = yaml->depth_max != NULL ? *yaml->depth_max : -1,
         .needs_dpop = yaml->needs_dpop == TRUTH_TRUE,
+        .needs_bound = yaml->needs_bound == TRUTH_TRUE,
         .acr_values = dep_str_c(yaml->acr_values),
         .max_age_s = yaml->max_age_s != NULL ? *yaml->max_age_s : -1,
         .details_type = dep_str_c(yaml->details_type),

@@ -37,7 +37,7 @@ DEP_TEST(reads_every_key)
                                "    path: /mcp\n"
                                "    mcp_methods: [tools/call]\n"
                                "    mcp_names: [search, read_*]\n"
-                               "    any_token: true\n";
+                               "    needs_bound: true\n";
     char message[DEP_RULES_MESSAGE_MAX];
     struct dep_rules_file *file = read_text(text, message);
 
@@ -56,6 +56,7 @@ DEP_TEST(reads_every_key)
     DEP_CHECK_STR(t, pay->acr_values, "mfa phr");
     DEP_CHECK_STR(t, pay->details_type, "payment");
     DEP_CHECK(t, tools->depth_max == -1 && tools->max_age_s == -1 && tools->mcp_names.count == 2);
+    DEP_CHECK(t, tools->needs_bound && !tools->needs_dpop && !pay->needs_bound);
     DEP_CHECK_STR(t, tools->challenge, "base");
     DEP_CHECK_OK(t, dep_guard_rules_find(rules, DEP_STR("POST"), DEP_STR("/pay/7"), NULL, &found));
     DEP_CHECK(t, found == pay);

@@ -180,7 +180,7 @@ static struct dep_res check_list(struct making *making, size_t at, const char *k
 static bool asks_for_something(const struct dep_guard_rule *rule)
 {
     return !dep_str_is_blank(rule->scopes) || rule->actors.count > 0 || rule->orgs.count > 0 || rule->depth_max >= 0 ||
-           rule->needs_dpop || !dep_str_is_blank(rule->acr_values) || rule->max_age_s >= 0 ||
+           rule->needs_dpop || rule->needs_bound || !dep_str_is_blank(rule->acr_values) || rule->max_age_s >= 0 ||
            !dep_str_is_blank(rule->details_type);
 }
 

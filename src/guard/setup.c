@@ -73,8 +73,15 @@ static struct dep_str join(struct dep_arena *arena, const char *prefix, struct d
 struct dep_res dep_guard_texts(struct dep_arena *arena, const struct dep_guard_setup *setup,
                                struct dep_guard_texts *ret_texts)
 {
-    const struct dep_guard_metadata metadata = { setup->resource,       setup->resource_name, setup->issuer,
-                                                 setup->scopes_offered, setup->needs_dpop,    setup->has_rsa_proofs };
+    const struct dep_guard_metadata metadata = {
+        .resource = setup->resource,
+        .resource_name = setup->resource_name,
+        .issuer = setup->issuer,
+        .scopes = setup->scopes_offered,
+        .needs_dpop = setup->needs_dpop,
+        .has_rsa_proofs = setup->has_rsa_proofs,
+        .has_certificates = setup->certificates != DEP_GUARD_CERTIFICATES_NONE,
+    };
     size_t authority = dep_str_find(setup->resource, '/') + 2;
     struct dep_guard_texts texts;
     struct dep_buf document, url;

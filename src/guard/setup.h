@@ -4,6 +4,7 @@
 
 #include "base/arena.h"
 #include "base/res.h"
+#include "guard/certificate.h"
 
 struct dep_guard_setup {
     struct dep_str resource;       /* absolute URI: the only audience accepted. Required */
@@ -15,6 +16,7 @@ struct dep_guard_setup {
     bool needs_dpop;
     bool may_loopback;   /* an issuer over plain http on loopback */
     bool has_rsa_proofs; /* DPoP proofs by RSA keys too */
+    enum dep_guard_certificates certificates;
 };
 
 /* What is wrong with it: the name of the setting, and a sentence. */

@@ -55,7 +55,7 @@ struct dep_res dep_check_caller_token(struct dep_ctx *c)
     if (dep_revocations_cover(c->facts->revocations, token))
         return DEP_FAIL(TOKEN_REVOKED);
     if (!dep_str_is_absent(token->x5t)) /* nobody here can compare a certificate yet */
-        return DEP_FAIL(TOKEN_CERTIFICATE);
+        return DEP_FAIL(TOKEN_NO_CERTIFICATE);
     if (!dep_str_is_absent(token->jkt) && !c->is_dpop_scheme)
         return DEP_FAIL(TOKEN_BOUND_AS_BEARER);
     if (dep_str_is_absent(token->jkt) && c->is_dpop_scheme)

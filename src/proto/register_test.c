@@ -92,9 +92,9 @@ DEP_TEST(a_token_of_a_certificate_needs_it)
 
     token.x5t = DEP_STR("0123456789012345678901234567890123456789010");
     text = world_sign(&w, &token);
-    check_refused(t, "none", call("Bearer", text, NO_PROOF, GOOD), DEP_ERR_TOKEN_CERTIFICATE, 401);
+    check_refused(t, "none", call("Bearer", text, NO_PROOF, GOOD), DEP_ERR_TOKEN_NO_CERTIFICATE, 401);
     check_refused(t, "a proof in its place", call("DPoP", text, proof_for(text, WORLD_ISSUER "/oauth/agents"), GOOD),
-                  DEP_ERR_TOKEN_CERTIFICATE, 401);
+                  DEP_ERR_TOKEN_NO_CERTIFICATE, 401);
 }
 
 DEP_TEST(a_bound_token_needs_its_proof)

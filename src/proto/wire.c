@@ -84,7 +84,7 @@ static struct dep_res put_challenge(struct dep_arena *arena, const struct dep_de
     struct dep_buf buf;
 
     if (!is_proof && decision->class != DEP_CLASS_NO_TOKEN && decision->class != DEP_CLASS_INVALID_TOKEN &&
-        decision->class != DEP_CLASS_INSUFFICIENT_SCOPE)
+        decision->class != DEP_CLASS_CERTIFICATE && decision->class != DEP_CLASS_INSUFFICIENT_SCOPE)
         return DEP_OK;
     if (decision->class != DEP_CLASS_NO_TOKEN)
         challenge.error = dep_str_c(dep_wire_of(decision->class)->error);

@@ -47,9 +47,10 @@ static int unusable(const char *what)
 
 static struct dep_guard_setup setup_of(const struct dep_sidecar_config *config)
 {
-    return (struct dep_guard_setup){ config->resource,   config->resource_name, config->issuer,
-                                     config->public_url, config->scopes,        config->scopes_offered,
-                                     config->needs_dpop, config->may_loopback,  config->has_rsa_proofs };
+    return (struct dep_guard_setup){ config->resource,    config->resource_name, config->issuer,
+                                     config->public_url,  config->scopes,        config->scopes_offered,
+                                     config->needs_dpop,  config->may_loopback,  config->has_rsa_proofs,
+                                     config->certificates };
 }
 
 static int check(const struct dep_sidecar_config *config)
@@ -110,6 +111,7 @@ static void make_policy(struct dep_engine *engine)
                                                     .algs = config->has_rsa_proofs ? DEP_ALGS_DPOP_RSA : DEP_ALGS_DPOP,
                                                     .nonce = &engine->nonce };
     engine->policy.needs_dpop = config->needs_dpop;
+    engine->policy.certificates = config->certificates;
     engine->policy.feed_silence_max_s = config->feed_silence_max_s;
 }
 

@@ -11,6 +11,7 @@
 
 #include "base/secret.h"
 #include "base/str.h"
+#include "guard/certificate.h"
 
 struct dep_guard_rules;
 
@@ -35,19 +36,20 @@ struct dep_sidecar_config {
     bool needs_dpop;             /* only DPoP-bound tokens */
     bool needs_nonce;            /* every proof carries a nonce of this guard */
     bool has_rsa_proofs;         /* DPoP proofs by RSA keys too */
-    bool may_loopback;           /* http and loopback addresses for issuer and JWKS */
-    bool may_private;            /* other special-use addresses */
-    int64_t skew_s;              /* 10 */
-    int64_t proof_age_max_s;     /* 60 */
-    int64_t feed_silence_max_s;  /* 10: beyond it everything is 503 */
-    int64_t keys_refresh_s;      /* 300 */
-    int64_t keys_throttle_s;     /* 10: at most one refetch for unknown kids in that time */
-    int64_t keys_stale_max_s;    /* 3600: older keys are not used */
-    unsigned workers;            /* for each address of `listen`; 1 */
-    unsigned connections_max;    /* 1024 */
-    size_t tokens_max;           /* verified tokens remembered by each worker; 8192 */
-    size_t proofs_max;           /* live entries of the replay store in memory or SQLite; 2,000,000 */
-    const char *replay_file;     /* what was used once is remembered in this SQLite file; NULL: elsewhere */
+    enum dep_guard_certificates certificates; /* who says with which certificate the client came */
+    bool may_loopback;                        /* http and loopback addresses for issuer and JWKS */
+    bool may_private;                         /* other special-use addresses */
+    int64_t skew_s;                           /* 10 */
+    int64_t proof_age_max_s;                  /* 60 */
+    int64_t feed_silence_max_s;               /* 10: beyond it everything is 503 */
+    int64_t keys_refresh_s;                   /* 300 */
+    int64_t keys_throttle_s;                  /* 10: at most one refetch for unknown kids in that time */
+    int64_t keys_stale_max_s;                 /* 3600: older keys are not used */
+    unsigned workers;                         /* for each address of `listen`; 1 */
+    unsigned connections_max;                 /* 1024 */
+    size_t tokens_max;                        /* verified tokens remembered by each worker; 8192 */
+    size_t proofs_max;                        /* live entries of the replay store in memory or SQLite; 2,000,000 */
+    const char *replay_file;           /* what was used once is remembered in this SQLite file; NULL: elsewhere */
     struct dep_secret replay_conninfo; /* in PostgreSQL, shared with other guards; empty: neither: in memory */
     bool replay_is_alone;              /* a PostgreSQL server without a synchronous standby will do */
     int64_t replay_timeout_ms;         /* 2000: then PostgreSQL's answer is not waited for any more */
