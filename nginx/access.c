@@ -8,6 +8,7 @@
 #include "access.h"
 
 #include "answer.h"
+#include "certificate.h"
 #include "headers.h"
 #include "net/clock.h"
 
@@ -45,7 +46,7 @@ static ngx_int_t allow(ngx_http_request_t *request, const struct dep_nginx_locat
         state->has_burnt = true;
         ngx_memcpy(state->burnt, decision->replay_key, sizeof(state->burnt));
     }
-    if (dep_nginx_headers_replace(request, state) != NGX_OK ||
+    if (dep_nginx_headers_replace(request, location, state) != NGX_OK ||
         put_nonce(request, state, decision->dpop_nonce) != NGX_OK)
         return NGX_ERROR;
     state->step = DEP_NGINX_ALLOWED;
@@ -106,6 +107,9 @@ static ngx_int_t decide(ngx_http_request_t *request, const struct dep_nginx_loca
     state->id.len = 0;
     if (!guard->is_running || dep_nginx_headers_read(request, &state->sent, &ask.request) != NGX_OK)
         return dep_nginx_answer_trouble(request, DEP_STR_ABSENT);
+    if (location->policy.certificates == DEP_GUARD_CERTIFICATES_TLS &&
+        dep_nginx_certificate(request, &ask.request.certificate) != NGX_OK)
+        return dep_nginx_answer_trouble(request, DEP_STR_ABSENT);
     if (!dep_engine_decide(&guard->engine, &guard->worker, &ask, &decision)) {
         if (wait_for_keys(request, guard, state))
             return NGX_AGAIN;
@@ -133,7 +137,8 @@ ngx_int_t dep_nginx_access(ngx_http_request_t *request)
     if (location->guard == NULL || request != request->main)
         return NGX_DECLINED;
     if (location->is_on == 0)
-        return dep_nginx_headers_replace(request, NULL) == NGX_OK ? NGX_DECLINED : NGX_HTTP_INTERNAL_SERVER_ERROR;
+        return dep_nginx_headers_replace(request, location, NULL) == NGX_OK ? NGX_DECLINED
+                                                                            : NGX_HTTP_INTERNAL_SERVER_ERROR;
     state = dep_nginx_state(request, true);
     if (state == NULL)
         return dep_nginx_answer_trouble(request, DEP_STR_ABSENT);

@@ -38,6 +38,7 @@ void *dep_nginx_location_create(ngx_conf_t *cf)
     location->resource.needs_nonce = NGX_CONF_UNSET;
     location->resource.may_loopback = NGX_CONF_UNSET;
     location->resource.may_private = NGX_CONF_UNSET;
+    location->resource.certificates = NGX_CONF_UNSET_UINT;
     location->resource.proof_age = NGX_CONF_UNSET;
     location->resource.skew = NGX_CONF_UNSET;
     location->resource.feed_silence = NGX_CONF_UNSET;
@@ -52,8 +53,9 @@ static bool says_something(const struct dep_nginx_resource *resource)
            resource->client_secret.data != NULL || resource->audit.data != NULL || resource->rules.data != NULL ||
            resource->nonce_key.data != NULL || resource->needs_nonce != NGX_CONF_UNSET ||
            resource->may_loopback != NGX_CONF_UNSET || resource->may_private != NGX_CONF_UNSET ||
-           resource->proof_age != NGX_CONF_UNSET || resource->skew != NGX_CONF_UNSET ||
-           resource->feed_silence != NGX_CONF_UNSET || resource->keys_throttle != NGX_CONF_UNSET;
+           resource->certificates != NGX_CONF_UNSET_UINT || resource->proof_age != NGX_CONF_UNSET ||
+           resource->skew != NGX_CONF_UNSET || resource->feed_silence != NGX_CONF_UNSET ||
+           resource->keys_throttle != NGX_CONF_UNSET;
 }
 
 static void merge_resource(struct dep_nginx_resource *child, const struct dep_nginx_resource *parent)
@@ -70,6 +72,7 @@ static void merge_resource(struct dep_nginx_resource *child, const struct dep_ng
     ngx_conf_merge_value(child->needs_nonce, parent->needs_nonce, 0);
     ngx_conf_merge_value(child->may_loopback, parent->may_loopback, 0);
     ngx_conf_merge_value(child->may_private, parent->may_private, 0);
+    ngx_conf_merge_uint_value(child->certificates, parent->certificates, DEP_GUARD_CERTIFICATES_NONE);
     ngx_conf_merge_sec_value(child->proof_age, parent->proof_age, 0);
     ngx_conf_merge_sec_value(child->skew, parent->skew, 0);
     ngx_conf_merge_sec_value(child->feed_silence, parent->feed_silence, 0);
@@ -99,6 +102,7 @@ static void fill_config(struct dep_sidecar_config *config, const struct dep_ngin
     config->needs_nonce = resource->needs_nonce != 0;
     config->may_loopback = resource->may_loopback != 0;
     config->may_private = resource->may_private != 0;
+    config->certificates = (enum dep_guard_certificates)resource->certificates;
     config->proof_age_max_s = resource->proof_age;
     config->skew_s = resource->skew;
     config->feed_silence_max_s = resource->feed_silence;

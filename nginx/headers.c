@@ -1,6 +1,8 @@
 /* A list of nginx cannot lose an element, so the upstream gets a new one. */
 #include "headers.h"
 
+#include "http/client_cert.h"
+
 #define NAME(literal, lowcase)                                       \
     {                                                                \
         ngx_string("Deputy-" literal), ngx_string("deputy-" lowcase) \
@@ -62,8 +64,11 @@ static bool is_ours(struct dep_str name)
            (name.ptr[6] == '-' || name.ptr[6] == '_');
 }
 
-static bool is_credential(struct dep_str name)
+static bool is_credential(const struct dep_nginx_location *location, struct dep_str name)
 {
+    /* nginx has ended the TLS connection: what a caller says of it is said by the caller (rfc9440#2.3). */
+    if (location->policy.certificates == DEP_GUARD_CERTIFICATES_TLS && dep_str_eq_nocase(name, DEP_CLIENT_CERT_HEADER))
+        return true;
     return dep_str_eq_nocase(name, DEP_STR("Authorization")) || dep_str_eq_nocase(name, DEP_STR("DPoP"));
 }
 
@@ -83,7 +88,8 @@ static ngx_int_t put_identity(ngx_list_t *list, const struct dep_nginx_state *st
     return NGX_OK;
 }
 
-ngx_int_t dep_nginx_headers_replace(ngx_http_request_t *request, const struct dep_nginx_state *state)
+ngx_int_t dep_nginx_headers_replace(ngx_http_request_t *request, const struct dep_nginx_location *location,
+                                    const struct dep_nginx_state *state)
 {
     ngx_list_t *headers = &request->headers_in.headers, list;
 
@@ -96,7 +102,7 @@ ngx_int_t dep_nginx_headers_replace(ngx_http_request_t *request, const struct de
             struct dep_str name = dep_str((const char *)here[i].key.data, here[i].key.len);
             ngx_table_elt_t *kept;
 
-            if (is_ours(name) || (state != NULL && is_credential(name)))
+            if (is_ours(name) || (state != NULL && is_credential(location, name)))
                 continue;
             kept = ngx_list_push(&list);
             if (kept == NULL)

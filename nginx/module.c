@@ -16,6 +16,13 @@
         ngx_string(name), where, set, NGX_HTTP_LOC_CONF_OFFSET, offset, NULL \
     }
 
+static ngx_conf_enum_t certificates[] = {
+    { ngx_string("off"), DEP_GUARD_CERTIFICATES_NONE },
+    { ngx_string("tls"), DEP_GUARD_CERTIFICATES_TLS },
+    { ngx_string("header"), DEP_GUARD_CERTIFICATES_HEADER },
+    { ngx_null_string, 0 },
+};
+
 static ngx_command_t commands[] = {
     DIRECTIVE("deputy", ANYWHERE | NGX_CONF_FLAG, ngx_conf_set_flag_slot, offsetof(struct dep_nginx_location, is_on)),
     DIRECTIVE("deputy_scope", ANYWHERE | NGX_CONF_1MORE, dep_nginx_set_words,
@@ -34,6 +41,8 @@ static ngx_command_t commands[] = {
     DIRECTIVE("deputy_audit_log", ANYWHERE | NGX_CONF_TAKE1, ngx_conf_set_str_slot, OF_RESOURCE(audit)),
     DIRECTIVE("deputy_rules", ANYWHERE | NGX_CONF_TAKE1, ngx_conf_set_str_slot, OF_RESOURCE(rules)),
     DIRECTIVE("deputy_require_nonce", ANYWHERE | NGX_CONF_FLAG, ngx_conf_set_flag_slot, OF_RESOURCE(needs_nonce)),
+    { ngx_string("deputy_client_cert"), ANYWHERE | NGX_CONF_TAKE1, ngx_conf_set_enum_slot, NGX_HTTP_LOC_CONF_OFFSET,
+      OF_RESOURCE(certificates), certificates },
     DIRECTIVE("deputy_loopback", ANYWHERE | NGX_CONF_FLAG, ngx_conf_set_flag_slot, OF_RESOURCE(may_loopback)),
     DIRECTIVE("deputy_private", ANYWHERE | NGX_CONF_FLAG, ngx_conf_set_flag_slot, OF_RESOURCE(may_private)),
     DIRECTIVE("deputy_proof_age", ANYWHERE | NGX_CONF_TAKE1, ngx_conf_set_sec_slot, OF_RESOURCE(proof_age)),

@@ -31,6 +31,7 @@ struct dep_nginx_guard {
 struct dep_nginx_resource {
     ngx_str_t url, name, issuer, public_url, scopes_offered, client_id, client_secret, nonce_key, audit, rules;
     ngx_flag_t needs_nonce, may_loopback, may_private;
+    ngx_uint_t certificates; /* enum dep_guard_certificates */
     time_t proof_age, skew, feed_silence, keys_throttle;
 };
 

@@ -132,6 +132,9 @@ struct deputy_request {
     void *user; /* deputy_verdict_user() */
     unsigned flags;
     struct deputy_text body; /* for rules about MCP messages: all of it; absent: out of sight, or not there */
+    struct deputy_text
+        certificate; /* the client's, of the TLS connection that the program has ended, in DER: i2d_X509() of SSL_get1_peer_certificate().
+                      * Only with "client-cert" = "tls", else 503; absent: it came without one */
 };
 
 /* Decides and records. `*ret_verdict` is the caller's, and NULL for NEEDS and RECORDING. Never NULL for ALLOW and REFUSE: out of memory
@@ -183,7 +186,9 @@ enum deputy_claim {
     DEPUTY_ORGANISATION = 8,
     DEPUTY_AGENT_NAME = 9,
     DEPUTY_AGENT_VERSION = 10,
-    DEPUTY_KEY = 11 /* thumbprint of the key the token is bound to (RFC 7638); absent for a bearer token */
+    DEPUTY_KEY = 11, /* thumbprint of the key the token is bound to (RFC 7638); absent for a bearer token */
+    DEPUTY_CERTIFICATE =
+        12 /* thumbprint of the certificate the token is bound to (x5t#S256, RFC 8705); absent for others */
 };
 /* Absent when the token does not have it, and for claims this version does not know. */
 DEPUTY_API struct deputy_text deputy_verdict_claim(const struct deputy_verdict *verdict, enum deputy_claim claim);

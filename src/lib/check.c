@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "guard/record.h"
+#include "http/client_cert.h"
 #include "lib/handle.h"
 #include "lib/verdict.h"
 #include "proto/scope.h"
@@ -29,7 +30,7 @@ static struct dep_str str_of(struct deputy_text text)
     return dep_str(text.ptr, text.len);
 }
 
-/* Only these are read, every line of them: the first two always, the others by rules. */
+/* Only these are read, every line of them: the first two always, the others by rules, the last where a proxy writes it. */
 static bool is_read(const struct check *check, struct dep_str name)
 {
     static const struct dep_str names[] = {
@@ -37,6 +38,9 @@ static bool is_read(const struct check *check, struct dep_str name)
         DEP_STR_INIT("mcp-protocol-version"), DEP_STR_INIT("mcp-method"), DEP_STR_INIT("mcp-name"),
     };
     size_t count = check->policy.rules == NULL ? 2 : sizeof(names) / sizeof(names[0]);
+
+    if (check->policy.certificates == DEP_GUARD_CERTIFICATES_HEADER && dep_str_eq_nocase(name, DEP_CLIENT_CERT_HEADER))
+        return true;
 
     for (size_t i = 0; i < count; i++)
         if (dep_str_eq_nocase(name, names[i]))
@@ -195,30 +199,38 @@ static bool wait_for_fetch(struct check *check)
     return may_wait;
 }
 
-/* Scopes of this request's own. False: they are none, or there are rules, which would pass them over: a fault of the
- * program, and it fails closed. */
-static bool take_scopes(struct check *check)
+/* A fault of the program: it fails closed. */
+static bool refuse_program(struct check *check, const char *row)
 {
-    struct dep_str scopes = str_of(check->request->scopes);
     struct dep_buf id;
 
-    if (dep_str_is_absent(scopes))
-        return true;
-    if (check->policy.rules == NULL && dep_is_ok(dep_scope_check(scopes))) {
-        check->policy.scopes = scopes;
-        return true;
-    }
     check->decision = (struct dep_guard_decision){ .effects = DEP_GUARD_EFFECT_AUDIT };
     dep_buf_init(&id, check->decision.id, sizeof(check->decision.id));
     dep_ulid_put(&id, check->now * 1000, check->random);
-    refuse(check, DEP_ERR_GUARD_CALLER, "scopes");
+    refuse(check, DEP_ERR_GUARD_CALLER, row);
     return false;
+}
+
+/* Scopes of this request's own, and the certificate of its connection. False: the scopes are none, or there are rules, which
+ * would pass them over; or nobody has said that the program knows certificates. */
+static bool take_request(struct check *check)
+{
+    struct dep_str scopes = str_of(check->request->scopes);
+
+    if (!dep_str_is_absent(check->question.certificate) && check->policy.certificates != DEP_GUARD_CERTIFICATES_TLS)
+        return refuse_program(check, "certificate");
+    if (dep_str_is_absent(scopes))
+        return true;
+    if (check->policy.rules != NULL || !dep_is_ok(dep_scope_check(scopes)))
+        return refuse_program(check, "scopes");
+    check->policy.scopes = scopes;
+    return true;
 }
 
 /* The decision; false: it needs something. */
 static bool reach_decision(struct check *check)
 {
-    if (!take_scopes(check))
+    if (!take_request(check))
         return true;
     while (!check->is_final && !has_been_tried(check->guard))
         if (!wait_for_fetch(check))
@@ -315,10 +327,17 @@ static enum deputy_outcome judge(struct check *check, struct deputy_verdict **re
     return verdict->is_allowed ? DEPUTY_ALLOW : DEPUTY_REFUSE;
 }
 
-/* As it is now, or as it was when it ended before `body`. */
+/* As it is now, or as it was when it ended before one of the newer members. */
 static bool is_sized(const struct deputy_request *request)
 {
-    return request->size >= sizeof(*request) || request->size == offsetof(struct deputy_request, body);
+    return request->size >= sizeof(*request) || request->size == offsetof(struct deputy_request, body) ||
+           request->size == offsetof(struct deputy_request, certificate);
+}
+
+/* Programs that were compiled before there was one have none. */
+static struct dep_str newer(const struct deputy_request *request, size_t offset, const struct deputy_text *member)
+{
+    return request->size > offset ? str_of(*member) : DEP_STR_ABSENT;
 }
 
 enum deputy_outcome deputy_guard_check(struct deputy_guard *guard, const struct deputy_request *request,
@@ -339,14 +358,13 @@ enum deputy_outcome deputy_guard_check(struct deputy_guard *guard, const struct 
         *ret_verdict = dep_lib_verdict_trouble();
         return DEPUTY_REFUSE;
     }
+    check.question.certificate = newer(request, offsetof(struct deputy_request, certificate), &request->certificate);
     take_headers(&check);
     check.question.adapter = DEP_GUARD_IN_PROCESS;
     check.question.headers = check.headers;
     check.question.method = str_of(request->method);
     check.question.target = str_of(request->target);
-    /* Programs that were compiled before there was one have no body. */
-    if (request->size >= sizeof(*request))
-        check.question.body = str_of(request->body);
+    check.question.body = newer(request, offsetof(struct deputy_request, body), &request->body);
     dep_random(check.random, sizeof(check.random));
     outcome = judge(&check, ret_verdict);
     dep_lib_worker_give(guard, check.worker);

@@ -187,6 +187,16 @@ struct dep_str dep_config_text(const struct deputy_config *config, enum dep_sett
     return dep_str_c(config->texts[setting]);
 }
 
+/* What else it may say, dep_config_check() has refused. */
+static enum dep_guard_certificates certificates_of(const struct deputy_config *config)
+{
+    struct dep_str word = dep_config_text(config, DEP_SETTING_CLIENT_CERT);
+
+    if (dep_str_eq_c(word, "tls"))
+        return DEP_GUARD_CERTIFICATES_TLS;
+    return dep_str_eq_c(word, "header") ? DEP_GUARD_CERTIFICATES_HEADER : DEP_GUARD_CERTIFICATES_NONE;
+}
+
 struct dep_guard_setup dep_config_setup(const struct deputy_config *config)
 {
     struct dep_str scopes = dep_config_text(config, DEP_SETTING_SCOPE);
@@ -202,6 +212,7 @@ struct dep_guard_setup dep_config_setup(const struct deputy_config *config)
         .needs_dpop = config->numbers[DEP_SETTING_NEEDS_DPOP] != 0,
         .may_loopback = config->numbers[DEP_SETTING_ALLOW_LOOPBACK] != 0,
         .has_rsa_proofs = config->numbers[DEP_SETTING_RSA_PROOFS] != 0,
+        .certificates = certificates_of(config),
     };
 }
 
@@ -215,6 +226,9 @@ enum deputy_result dep_config_check(struct deputy_config *config)
         return dep_config_fault(config, fault.setting, fault.text);
     if (!dep_str_is_absent(setup.scopes_offered) && !dep_is_ok(dep_scope_check(setup.scopes_offered)))
         return dep_config_fault(config, "scopes-offered", "not a list of scopes");
+    if (config->texts[DEP_SETTING_CLIENT_CERT] != NULL && setup.certificates == DEP_GUARD_CERTIFICATES_NONE)
+        return dep_config_fault(config, "client-cert",
+                                "\"tls\" (the program ends TLS) or \"header\" (a proxy in front writes Client-Cert)");
     if (config->texts[DEP_SETTING_CLIENT] == NULL)
         return dep_config_fault(config, "client",
                                 "the id of the resource's client at the issuer is needed, for the revocation feed");

@@ -95,6 +95,9 @@ DEP_TEST(O09_a_guard_that_does_not_know_enough_is_not_made)
     set(&w, "scopes-offered", "a\"b");
     check_no_guard(t, &w, "scopes-offered:");
     set(&w, "scopes-offered", "read list");
+    set(&w, "client-cert", "TLS");
+    check_no_guard(t, &w, "client-cert: \"tls\"");
+    set(&w, "client-cert", "header");
     /* Nothing is answered that was not recorded: somewhere is needed, and one place only. */
     deputy_config_set_record(w.config, NULL, NULL);
     check_no_guard(t, &w, "audit:");

@@ -73,6 +73,7 @@ static void make_policy(struct deputy_guard *guard)
                                                    .algs = setup.has_rsa_proofs ? DEP_ALGS_DPOP_RSA : DEP_ALGS_DPOP,
                                                    .nonce = &guard->nonce };
     guard->policy.needs_dpop = setup.needs_dpop;
+    guard->policy.certificates = setup.certificates;
     guard->policy.feed_silence_max_s = config->numbers[DEP_SETTING_FEED_SILENCE_MAX_S];
     guard->following = (struct dep_follow_policy){
         .issuer = setup.issuer,

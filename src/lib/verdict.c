@@ -110,6 +110,7 @@ static void gather_identity(struct gathering *all, const struct dep_guard_decisi
         [DEPUTY_AGENT_NAME] = token->agent_name,
         [DEPUTY_AGENT_VERSION] = token->agent_version,
         [DEPUTY_KEY] = token->jkt,
+        [DEPUTY_CERTIFICATE] = token->x5t,
     };
 
     for (size_t i = 0; i < DEP_LIB_CLAIMS; i++)

@@ -8,7 +8,7 @@
 #include "guard/guard.h"
 
 #define DEP_LIB_HEADERS 8u
-#define DEP_LIB_CLAIMS 12u
+#define DEP_LIB_CLAIMS 13u
 
 /* Where its record is. */
 enum dep_lib_record { DEP_LIB_RECORD_SAFE, DEP_LIB_RECORD_PENDING, DEP_LIB_RECORD_FAILED };
