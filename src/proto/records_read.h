@@ -17,6 +17,8 @@ DEP_MUST struct dep_res dep_record_flag(const struct dep_json *json, struct dep_
 /* An array of single scopes, none twice. Absent: none. */
 DEP_MUST struct dep_res dep_record_scopes(struct dep_arena *arena, const struct dep_json *array,
                                           struct dep_str **ret_scopes, size_t *ret_count);
+/* "agent:" + ULID. */
+DEP_MUST struct dep_res dep_record_agent_id(struct dep_str id);
 /* An absolute URI without fragment. */
 DEP_MUST struct dep_res dep_record_uri(struct dep_str uri);
 DEP_MUST struct dep_res dep_record_ceiling(struct dep_arena *arena, const struct dep_json *array,
