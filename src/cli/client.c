@@ -9,20 +9,36 @@
 #define CLIENTS "/admin/v1/clients"
 #define GRANT_TYPE "urn:ietf:params:oauth:grant-type:%s"
 
-#define SHARED_FLAGS                                                                                    \
-    { "name", DEP_FLAG_TEXT, "NAME", 0, "what people call it", 0 },                                     \
-        { "jwks", DEP_FLAG_TEXT, "FILE", 0, "public keys for private_key_jwt: a JWK or a JWK Set", 0 }, \
-        { "needs-dpop", DEP_FLAG_SWITCH, NULL, 0, "tokens only with a DPoP proof", 0 },                 \
-    {                                                                                                   \
-        "default-resource", DEP_FLAG_TEXT, "URI", 0, "used when a request names no resource", 0         \
+#define SHARED_FLAGS                                                                            \
+    { "name", DEP_FLAG_TEXT, "NAME", 0, "what people call it", 0 },                             \
+        { "jwks",                                                                               \
+          DEP_FLAG_TEXT,                                                                        \
+          "FILE",                                                                               \
+          0,                                                                                    \
+          "public keys for private_key_jwt or self_signed_tls_client_auth: a JWK or a JWK Set", \
+          0 },                                                                                  \
+        { "needs-dpop", DEP_FLAG_SWITCH, NULL, 0, "tokens only with a DPoP proof", 0 },         \
+        { "tls-subject-dn",                                                                     \
+          DEP_FLAG_TEXT,                                                                        \
+          "DN",                                                                                 \
+          0,                                                                                    \
+          "tls_client_auth: by the subject of its certificate, as RFC 4514 writes it",          \
+          0 },                                                                                  \
+        { "tls-san-dns", DEP_FLAG_TEXT, "NAME", 0, "or by a DNS name in it", 0 },               \
+        { "tls-san-uri", DEP_FLAG_TEXT, "URI", 0, "or by a URI in it", 0 },                     \
+        { "tls-san-ip", DEP_FLAG_TEXT, "ADDRESS", 0, "or by an IP address in it", 0 },          \
+        { "tls-san-email", DEP_FLAG_TEXT, "ADDRESS", 0, "or by a mail address in it", 0 },      \
+    {                                                                                           \
+        "default-resource", DEP_FLAG_TEXT, "URI", 0, "used when a request names no resource", 0 \
     }
 
 static const struct dep_flag create_flags[] = {
     SHARED_FLAGS,
     { "agent", DEP_FLAG_TEXT, "AGENT", 0, "the agent it acts for, by id or name", 0 },
     { "resource", DEP_FLAG_TEXT, "URI", 0, "or the resource that it guards", 0 },
-    { "auth", DEP_FLAG_CHOICE, "client_secret_basic|client_secret_post|private_key_jwt|workload_jwt", 0,
-      "default client_secret_basic", 0 },
+    { "auth", DEP_FLAG_CHOICE,
+      "client_secret_basic|client_secret_post|private_key_jwt|tls_client_auth|self_signed_tls_client_auth|workload_jwt",
+      0, "default client_secret_basic", 0 },
     { "grant", DEP_FLAG_CHOICE, "client_credentials|token-exchange|jwt-bearer", DEP_FLAG_REPEATED,
       "default the first two for an agent's client", 0 },
     { "expires-in", DEP_FLAG_NUMBER, "SECONDS", 0, "an ephemeral instance of the agent, which ends by itself", 0 },
@@ -47,6 +63,11 @@ static const struct dep_body_row rows[] = {
     { "default-resource", "default_resource", DEP_BODY_TEXT },
     { "needs-dpop", "needs_dpop", DEP_BODY_SWITCH },
     { "may-introspect-any", "may_introspect_any", DEP_BODY_SWITCH },
+    { "tls-subject-dn", "tls_client_auth_subject_dn", DEP_BODY_TEXT },
+    { "tls-san-dns", "tls_client_auth_san_dns", DEP_BODY_TEXT },
+    { "tls-san-uri", "tls_client_auth_san_uri", DEP_BODY_TEXT },
+    { "tls-san-ip", "tls_client_auth_san_ip", DEP_BODY_TEXT },
+    { "tls-san-email", "tls_client_auth_san_email", DEP_BODY_TEXT },
     { "enabled", "is_enabled", DEP_BODY_SWITCH },
     { "overlap-s", "overlap_s", DEP_BODY_NUMBER },
 };
@@ -154,12 +175,25 @@ static int get(struct dep_cli *cli)
     return dep_admin_object(cli, "GET", dep_admin_path(cli, CLIENTS "/", cli->args[0], ""), NULL);
 }
 
+/* A client is known by one name: a new one takes the place of the old one, whatever kind that was. */
+static void replace_tls_name(json_t *body)
+{
+    bool has_name = false;
+
+    for (size_t i = 0; i < DEP_CLI_COUNT(rows); i++)
+        has_name |= strncmp(rows[i].flag, "tls-", 4) == 0 && json_object_get(body, rows[i].member) != NULL;
+    for (size_t i = 0; has_name && i < DEP_CLI_COUNT(rows); i++)
+        if (strncmp(rows[i].flag, "tls-", 4) == 0 && json_object_get(body, rows[i].member) == NULL)
+            json_object_set_new(body, rows[i].member, json_null());
+}
+
 static int update(struct dep_cli *cli)
 {
     json_t *body = json_object();
     int code;
 
     dep_body_add(cli, body, rows, DEP_CLI_COUNT(rows));
+    replace_tls_name(body);
     code = dep_body_add_jwks(cli, body);
     if (code != DEP_EXIT_OK) {
         json_decref(body);
@@ -188,7 +222,8 @@ static const struct dep_verb verbs[] = {
     { "create", NULL, 0, 0, "register a client; its secret is shown once", DEP_CLI_FLAGS(create_flags), create, false },
     { "list", NULL, 0, 0, "all clients", NULL, 0, list, false },
     { "get", "ID", 1, 1, "one client", NULL, 0, get, false },
-    { "update", "ID", 1, 1, "change name, keys, DPoP duty, default resource, or turn it off",
+    { "update", "ID", 1, 1,
+      "change name, keys, the name in its certificate, DPoP duty, default resource, or turn it off",
       DEP_CLI_FLAGS(update_flags), update, false },
     { "rotate-secret", "ID", 1, 1, "a new secret; the old one works on for a while", DEP_CLI_FLAGS(rotate_flags),
       rotate, false },

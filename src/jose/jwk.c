@@ -152,6 +152,16 @@ static struct dep_res read_parts(struct dep_arena *arena, struct dep_crypto *cry
     return DEP_FAIL(JWK_KTY);
 }
 
+/* What is no array of texts says nothing: of most keys nobody asks for their certificate. */
+static struct dep_str first_certificate(const struct dep_json *json)
+{
+    const struct dep_json *x5c = DEP_JSON_GET(json, "x5c");
+    struct dep_str text;
+
+    return x5c != NULL && x5c->type == DEP_JSON_ARRAY && dep_is_ok(dep_json_str(x5c->child, &text)) ? text
+                                                                                                    : DEP_STR_ABSENT;
+}
+
 struct dep_res dep_jwk_read(struct dep_arena *arena, struct dep_crypto *crypto, const struct dep_json *json,
                             struct dep_jwk *ret_jwk)
 {
@@ -166,6 +176,7 @@ struct dep_res dep_jwk_read(struct dep_arena *arena, struct dep_crypto *crypto, 
     if (!dep_jose_kid(json, &jwk.kid))
         return DEP_FAIL(JWK_SYNTAX);
     DEP_TRY(read_parts(arena, crypto, json, &jwk));
+    jwk.x5c = first_certificate(json);
     *ret_jwk = jwk;
     return DEP_OK;
 }

@@ -15,6 +15,8 @@ struct dep_jwk {
     enum dep_alg alg;    /* the registered one; DEP_ALG_NONE when the member is absent */
     struct dep_str kid;  /* absent when there is none */
     struct dep_str x, y; /* raw bytes: EC x and y; OKP x; RSA n in x and e in y */
+    struct dep_str
+        x5c; /* the first certificate, base64 as it stands, unchecked; absent when there is none (rfc7517#4.7) */
     unsigned char thumbprint[DEP_SHA256_LEN];
 };
 

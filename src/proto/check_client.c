@@ -1,7 +1,7 @@
 /* Client authentication (oauth-v2-1#2.4, RFC 7523 and its revision; oauth.md O13, O14, J1-J7).
  *
  * A client registered with a secret may send it by Basic or in the body; a client registered with keys authenticates with an
- * assertion and nothing else. */
+ * assertion and nothing else; one registered with a certificate by that (check_certificate.c). */
 #include "proto/claim.h"
 #include "proto/ctx.h"
 #include "proto/spiffe.h"
@@ -39,7 +39,7 @@ static struct dep_res take_workload_grant(struct dep_ctx *c)
 
     if (c->column != DEP_COLUMN_JWT_BEARER || dep_str_is_absent(DEP_P(c, ASSERTION)) ||
         !dep_is_ok(dep_jws_parse(c->arena, DEP_P(c, ASSERTION), &rules, &jws)))
-        return DEP_FAIL(CLIENT_NO_AUTH);
+        return c->certificate == NULL ? DEP_FAIL(CLIENT_NO_AUTH) : DEP_FAIL(CLIENT_CERTIFICATE_ID);
     c->column = DEP_COLUMN_WORKLOAD;
     c->method = DEP_CLIENT_AUTH_PRIVATE_KEY_JWT;
     c->is_workload = true;
@@ -60,6 +60,12 @@ struct dep_res dep_check_client_one_method(struct dep_ctx *c)
               (dep_str_is_absent(DEP_P(c, CLIENT_ASSERTION)) ? 0u : 1u);
     if (methods > 1)
         return DEP_FAIL(CLIENT_TWO_METHODS);
+    /* rfc8705#2: beside a certificate client_id says who it is; beside anything else a certificate is no authentication. */
+    if (methods == 0 && c->certificate != NULL && !dep_str_is_absent(DEP_P(c, CLIENT_ID))) {
+        c->method = DEP_CLIENT_AUTH_TLS;
+        c->client_id = DEP_P(c, CLIENT_ID);
+        return DEP_OK;
+    }
     if (methods == 0)
         return take_workload_grant(c);
     if (!dep_str_is_absent(header))
@@ -179,20 +185,31 @@ struct dep_res dep_check_client_known(struct dep_ctx *c)
     return c->client->is_enabled ? DEP_OK : DEP_FAIL(CLIENT_DISABLED);
 }
 
+/* Whether the method is the one the client is registered for; secrets may come either way. */
+static bool is_as_registered(const struct dep_ctx *c)
+{
+    switch (c->client->auth) {
+    case DEP_CLIENT_AUTH_BASIC:
+    case DEP_CLIENT_AUTH_POST:
+        return c->method == DEP_CLIENT_AUTH_BASIC || c->method == DEP_CLIENT_AUTH_POST;
+    case DEP_CLIENT_AUTH_PRIVATE_KEY_JWT:
+        return c->method == DEP_CLIENT_AUTH_PRIVATE_KEY_JWT && !c->is_workload;
+    case DEP_CLIENT_AUTH_WORKLOAD_JWT:
+        return c->method == DEP_CLIENT_AUTH_PRIVATE_KEY_JWT && c->is_workload;
+    case DEP_CLIENT_AUTH_TLS:
+    case DEP_CLIENT_AUTH_TLS_SELF_SIGNED:
+        return c->method == DEP_CLIENT_AUTH_TLS;
+    case DEP_CLIENT_AUTH_NONE:
+        break;
+    }
+    return false;
+}
+
 struct dep_res dep_check_client_method(struct dep_ctx *c)
 {
-    bool came_with_assertion = c->method == DEP_CLIENT_AUTH_PRIVATE_KEY_JWT;
-    bool is_as_registered;
-
-    if (c->client->auth == DEP_CLIENT_AUTH_WORKLOAD_JWT)
-        is_as_registered = came_with_assertion && c->is_workload;
-    else if (c->client->auth == DEP_CLIENT_AUTH_PRIVATE_KEY_JWT)
-        is_as_registered = came_with_assertion && !c->is_workload;
-    else
-        is_as_registered = !came_with_assertion;
     if (!dep_str_is_absent(DEP_P(c, CLIENT_ID)) && !dep_str_eq(DEP_P(c, CLIENT_ID), c->client->id))
         return DEP_FAIL(CLIENT_ID_MISMATCH);
-    return is_as_registered ? DEP_OK : DEP_FAIL(CLIENT_METHOD);
+    return is_as_registered(c) ? DEP_OK : DEP_FAIL(CLIENT_METHOD);
 }
 
 struct dep_res dep_check_client_secret(struct dep_ctx *c)
@@ -200,7 +217,7 @@ struct dep_res dep_check_client_secret(struct dep_ctx *c)
     unsigned char hash[DEP_SHA256_LEN];
     bool is_live = false, is_expired = false;
 
-    if (c->method == DEP_CLIENT_AUTH_PRIVATE_KEY_JWT)
+    if (c->method != DEP_CLIENT_AUTH_BASIC && c->method != DEP_CLIENT_AUTH_POST)
         return DEP_OK;
     dep_sha256(c->crypto, dep_str((const char *)c->secret.bytes, c->secret.len), hash);
     for (size_t i = 0; i < c->client->secrets_count; i++) {

@@ -1,10 +1,19 @@
 /* Clients as records. */
 #include "base/b64.h"
 #include "base/id.h"
+#include "base/ip.h"
+#include "proto/dn.h"
 #include "proto/records_read.h"
 
-static const char *const auth_names[] = { "none", "client_secret_basic", "client_secret_post", "private_key_jwt",
-                                          "workload_jwt" };
+static const char *const auth_names[] = {
+    "none",         "client_secret_basic", "client_secret_post",         "private_key_jwt",
+    "workload_jwt", "tls_client_auth",     "self_signed_tls_client_auth"
+};
+static const char *const tls_names[DEP_TLS_NAMES] = {
+    [DEP_TLS_SUBJECT_DN] = "tls_client_auth_subject_dn", [DEP_TLS_SAN_DNS] = "tls_client_auth_san_dns",
+    [DEP_TLS_SAN_URI] = "tls_client_auth_san_uri",       [DEP_TLS_SAN_IP] = "tls_client_auth_san_ip",
+    [DEP_TLS_SAN_EMAIL] = "tls_client_auth_san_email",
+};
 static const char *const grant_names[] = { "client_credentials", "urn:ietf:params:oauth:grant-type:token-exchange",
                                            "urn:ietf:params:oauth:grant-type:jwt-bearer" };
 
@@ -63,9 +72,49 @@ static struct dep_res read_grants(const struct dep_json *array, unsigned *ret_gr
     return DEP_OK;
 }
 
+/* The name as it is compared. Printable ASCII without blanks is all that a certificate's alternative names may hold here. */
+static struct dep_res shape_tls_name(struct dep_arena *arena, struct dep_client *client)
+{
+    unsigned char bytes[DEP_IP_BYTES_MAX];
+    struct dep_str name = client->tls_name;
+
+    client->tls_name_form = name;
+    if (client->tls_name_kind == DEP_TLS_SUBJECT_DN)
+        return dep_dn_normalise(arena, name, &client->tls_name_form);
+    for (size_t i = 0; i < name.len; i++)
+        if (name.ptr[i] <= 0x20 || name.ptr[i] >= 0x7f)
+            return DEP_FAIL(ADMIN_INPUT);
+    if (client->tls_name_kind != DEP_TLS_SAN_IP)
+        return DEP_OK;
+    client->tls_name_form = dep_arena_dup(arena, dep_str((const char *)bytes, dep_ip_parse(name, bytes)));
+    if (dep_str_is_absent(client->tls_name_form))
+        return DEP_FAIL(ARENA_FULL);
+    return client->tls_name_form.len == 0 ? DEP_FAIL(ADMIN_INPUT) : DEP_OK;
+}
+
+/* rfc8705#2.1.2: exactly one of the names, and only with the method that looks at it. */
+static struct dep_res read_tls_name(struct dep_arena *arena, const struct dep_json *json, struct dep_client *client)
+{
+    for (size_t i = DEP_TLS_NAME_NONE + 1; i < DEP_TLS_NAMES; i++) {
+        struct dep_str name = DEP_STR_ABSENT;
+
+        DEP_TRY(dep_record_text(json, dep_str_c(tls_names[i]), false, &name));
+        if (dep_str_is_absent(name))
+            continue;
+        if (client->tls_name_kind != DEP_TLS_NAME_NONE)
+            return DEP_FAIL(ADMIN_INPUT);
+        client->tls_name_kind = (enum dep_tls_name)i;
+        client->tls_name = name;
+    }
+    if ((client->auth == DEP_CLIENT_AUTH_TLS) != (client->tls_name_kind != DEP_TLS_NAME_NONE))
+        return DEP_FAIL(ADMIN_INPUT);
+    return client->tls_name_kind == DEP_TLS_NAME_NONE ? DEP_OK : shape_tls_name(arena, client);
+}
+
 /* What a client may be: an agent's with grants, or a resource server's without any. */
 static struct dep_res check_client(const struct dep_client *client)
 {
+    bool has_keys = client->auth == DEP_CLIENT_AUTH_PRIVATE_KEY_JWT || client->auth == DEP_CLIENT_AUTH_TLS_SELF_SIGNED;
     bool has_agent = !dep_str_is_absent(client->agent), has_resource = !dep_str_is_absent(client->resource);
 
     if (!dep_ulid_is_valid(client->id) || client->name.len > DEP_NAME_MAX || has_agent == has_resource)
@@ -80,9 +129,7 @@ static struct dep_res check_client(const struct dep_client *client)
         DEP_TRY(dep_record_uri(client->default_resource));
     if (client->auth == DEP_CLIENT_AUTH_NONE)
         return DEP_FAIL(ADMIN_INPUT);
-    return (client->auth == DEP_CLIENT_AUTH_PRIVATE_KEY_JWT) == dep_str_is_absent(client->jwks_json)
-               ? DEP_FAIL(ADMIN_INPUT)
-               : DEP_OK;
+    return has_keys == dep_str_is_absent(client->jwks_json) ? DEP_FAIL(ADMIN_INPUT) : DEP_OK;
 }
 
 struct dep_res dep_client_read(struct dep_arena *arena, const struct dep_json *json, struct dep_client *ret_client)
@@ -90,11 +137,11 @@ struct dep_res dep_client_read(struct dep_arena *arena, const struct dep_json *j
     struct dep_client client = { .is_enabled = true };
     struct dep_str auth = DEP_STR_ABSENT;
 
-    (void)arena;
     DEP_TRY(dep_record_only(
         json,
         "id name agent resource default_resource auth grants is_enabled needs_dpop may_introspect_any secrets jwks "
-        "created expires"));
+        "tls_client_auth_subject_dn tls_client_auth_san_dns tls_client_auth_san_uri tls_client_auth_san_ip "
+        "tls_client_auth_san_email created expires"));
     DEP_TRY(TEXT("id", true, &client.id));
     DEP_TRY(TEXT("name", true, &client.name));
     DEP_TRY(TEXT("agent", false, &client.agent));
@@ -115,6 +162,7 @@ struct dep_res dep_client_read(struct dep_arena *arena, const struct dep_json *j
             return DEP_FAIL(JWKS_SYNTAX);
         client.jwks_json = DEP_JSON_GET(json, "jwks")->raw;
     }
+    DEP_TRY(read_tls_name(arena, json, &client));
     DEP_TRY(check_client(&client));
     *ret_client = client;
     return DEP_OK;
@@ -163,6 +211,8 @@ void dep_client_write(struct dep_json_writer *writer, const struct dep_client *c
         dep_json_name(writer, "jwks");
         dep_json_put_raw(writer, client->jwks_json);
     }
+    if (client->tls_name_kind != DEP_TLS_NAME_NONE)
+        dep_json_member(writer, tls_names[client->tls_name_kind], client->tls_name);
     dep_json_member_int(writer, "created", client->created);
     if (client->expires > 0)
         dep_json_member_int(writer, "expires", client->expires);

@@ -2,6 +2,7 @@
 #ifndef DEP_PROTO_CTX_H
 #define DEP_PROTO_CTX_H
 
+#include "crypto/certificate.h"
 #include "http/form.h"
 #include "proto/decide.h"
 
@@ -76,6 +77,8 @@ struct dep_ctx {
     struct dep_str dpop_header;         /* absent: none */
 
     /* client */
+    struct dep_str certificate_der;            /* absent: the caller showed no certificate */
+    const struct dep_certificate *certificate; /* NULL: the same */
     enum dep_client_auth method;
     struct dep_str client_id;
     struct dep_secret secret;
@@ -169,6 +172,9 @@ DEP_CHECK_ROW(dep_check_client_assertion);
 DEP_CHECK_ROW(dep_check_client_agent);
 DEP_CHECK_ROW(dep_check_client_grant);
 DEP_CHECK_ROW(dep_check_client_guards);
+/* check_certificate.c */
+DEP_CHECK_ROW(dep_check_certificate);
+DEP_CHECK_ROW(dep_check_client_certificate);
 /* check_dpop.c */
 DEP_CHECK_ROW(dep_check_dpop_header);
 DEP_CHECK_ROW(dep_check_dpop_required);

@@ -1,6 +1,7 @@
 /* The driver of the check matrix. The rows stand in matrix.def, what they do in check_*.c, what follows from them in answer.c. */
 #include "proto/decide.h"
 
+#include "base/b64.h"
 #include "base/id.h"
 #include "proto/ctx.h"
 #include "proto/scope.h"
@@ -255,6 +256,17 @@ static struct dep_str workload_detail(struct dep_ctx *c)
     return dep_buf_str(&buf);
 }
 
+/* Which certificate it was, by the thumbprint that tokens bound to it carry (rfc8705#3.1). */
+static struct dep_str certificate_detail(struct dep_ctx *c)
+{
+    struct dep_buf buf;
+
+    dep_buf_init_arena(&buf, c->arena, DEP_JKT_LEN + 64);
+    dep_buf_put_c(&buf, "client certificate ");
+    dep_b64url_put(&buf, c->certificate->thumbprint, sizeof(c->certificate->thumbprint));
+    return dep_buf_str(&buf);
+}
+
 static struct dep_str foreign_detail(struct dep_ctx *c)
 {
     struct dep_buf buf;
@@ -362,6 +374,8 @@ static void fill_record(struct dep_ctx *c)
         record->detail = foreign_detail(c);
     else if (c->workload.is_good)
         record->detail = workload_detail(c);
+    else if (c->method == DEP_CLIENT_AUTH_TLS)
+        record->detail = certificate_detail(c);
     record->foreign_chain = c->foreign.actors;
     record->foreign_chain_count = c->foreign.actors_count;
 }

@@ -9,6 +9,7 @@
 #ifndef DEP_PROTO_DECIDE_H
 #define DEP_PROTO_DECIDE_H
 
+#include "crypto/trust.h"
 #include "http/header.h"
 #include "proto/audit_record.h"
 #include "proto/dpop.h"
@@ -55,6 +56,9 @@ struct dep_request {
     bool
         is_preview; /* an operator asks what would be decided for this client: nobody proves who they are, nothing is issued */
     struct dep_str method, path, query, body, peer;
+    /* The certificate of the TLS connection, in DER; absent: the caller showed none here. */
+    struct dep_str certificate;
+    bool is_from_proxy; /* the peer is a proxy that ends TLS: its Client-Cert header says who called (rfc9440) */
     const struct dep_header *headers;
     size_t headers_count;
 };
@@ -122,6 +126,7 @@ struct dep_policy {
     int64_t skew_s;               /* 30, for clocks of others */
     int64_t fence;                /* time of the last record before this start; 0: nothing came before */
     struct dep_dpop_policy dpop;
+    const struct dep_trust *client_trust; /* who may vouch for certificates of clients; NULL: nobody */
 };
 
 enum dep_effect_kind {

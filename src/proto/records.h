@@ -100,11 +100,24 @@ enum dep_client_auth {
     DEP_CLIENT_AUTH_BASIC, /* client_secret_basic */
     DEP_CLIENT_AUTH_POST,  /* client_secret_post */
     DEP_CLIENT_AUTH_PRIVATE_KEY_JWT,
-    DEP_CLIENT_AUTH_WORKLOAD_JWT /* a token of a trusted issuer instead of a key of its own */
+    DEP_CLIENT_AUTH_WORKLOAD_JWT,   /* a token of a trusted issuer instead of a key of its own */
+    DEP_CLIENT_AUTH_TLS,            /* tls_client_auth: a certificate with its name, of an authority (rfc8705#2.1) */
+    DEP_CLIENT_AUTH_TLS_SELF_SIGNED /* self_signed_tls_client_auth: a certificate of a registered key (rfc8705#2.2) */
 };
 /* The registered names. Static; by_name gives false for an unknown one. */
 const char *dep_client_auth_name(enum dep_client_auth method);
 bool dep_client_auth_by_name(struct dep_str name, enum dep_client_auth *ret_method);
+
+/* By what a client with tls_client_auth is known in its certificate (rfc8705#2.1.2). */
+enum dep_tls_name {
+    DEP_TLS_NAME_NONE,
+    DEP_TLS_SUBJECT_DN,
+    DEP_TLS_SAN_DNS,
+    DEP_TLS_SAN_URI,
+    DEP_TLS_SAN_IP,
+    DEP_TLS_SAN_EMAIL,
+    DEP_TLS_NAMES
+};
 
 struct dep_client_secret {
     unsigned char hash[DEP_SHA256_LEN]; /* of the secret's text */
@@ -129,7 +142,11 @@ struct dep_client {
     bool may_introspect_any;
     struct dep_client_secret secrets[DEP_SECRETS_LIVE];
     size_t secrets_count;
-    struct dep_str jwks_json; /* private_key_jwt: the registered JWK Set; absent otherwise */
+    /* private_key_jwt, self_signed_tls_client_auth: the registered JWK Set; absent otherwise */
+    struct dep_str jwks_json;
+    enum dep_tls_name tls_name_kind; /* tls_client_auth: one of them */
+    struct dep_str tls_name;         /* as it was registered */
+    struct dep_str tls_name_form;    /* as it is compared: a DN in its one form, the bytes of an IP address */
     int64_t created;
     int64_t expires; /* an ephemeral instance of its agent: from then on it is nobody; 0: never */
     /* Set by the snapshot, not stored. */

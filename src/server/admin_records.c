@@ -8,6 +8,9 @@
 #include "server/register.h"
 
 #define OVERLAP_STANDARD_S 3600
+#define TLS_NAMES                                                                                        \
+    "tls_client_auth_subject_dn tls_client_auth_san_dns tls_client_auth_san_uri tls_client_auth_san_ip " \
+    "tls_client_auth_san_email"
 
 /* ---- shared ---- */
 
@@ -360,7 +363,8 @@ struct dep_res dep_admin_clients_create(struct dep_admin *a)
     DEP_TRY(check_client_links(a));
     if (!dep_is_ok(dep_json_str(DEP_JSON_GET(a->body, "auth"), &auth)))
         return dep_admin_refuse(
-            a, "auth is missing: client_secret_basic, client_secret_post, private_key_jwt or workload_jwt");
+            a, "auth is missing: client_secret_basic, client_secret_post, private_key_jwt, tls_client_auth, "
+               "self_signed_tls_client_auth or workload_jwt");
     if (dep_str_eq(auth, DEP_STR("client_secret_basic")) || dep_str_eq(auth, DEP_STR("client_secret_post")))
         secret = dep_client_secret_make(a->crypto, a->arena, a->now, &record);
     dep_buf_init_arena(&generated, a->arena, 1024);
@@ -368,7 +372,8 @@ struct dep_res dep_admin_clients_create(struct dep_admin *a)
     put_generated_client(a, &writer, id, dep_str_is_absent(secret) ? NULL : &record);
     DEP_TRY(dep_admin_create_record(
         a, DEP_RECORD_CLIENT, id, dep_buf_str(&generated),
-        "name agent resource auth jwks grants needs_dpop default_resource may_introspect_any expires", &text));
+        "name agent resource auth jwks grants needs_dpop default_resource may_introspect_any expires " TLS_NAMES,
+        &text));
     a->event = "client.created";
     return show_client(a, text, secret);
 }
@@ -379,8 +384,8 @@ struct dep_res dep_admin_clients_update(struct dep_admin *a)
     struct dep_str text;
 
     DEP_TRY(check_client_links(a));
-    DEP_TRY(dep_admin_update_record(a, DEP_RECORD_CLIENT,
-                                    "name is_enabled needs_dpop default_resource jwks may_introspect_any", &text));
+    DEP_TRY(dep_admin_update_record(
+        a, DEP_RECORD_CLIENT, "name is_enabled needs_dpop default_resource jwks may_introspect_any " TLS_NAMES, &text));
     if (dep_is_ok(dep_json_bool(DEP_JSON_GET(a->body, "is_enabled"), &is_enabled)) && !is_enabled)
         DEP_TRY(dep_admin_revoke(a, DEP_REVOKED_CLIENT, a->target));
     a->event = "client.updated";

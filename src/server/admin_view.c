@@ -163,6 +163,13 @@ struct dep_res dep_admin_config(struct dep_admin *a)
     dep_json_close(&a->writer, ']');
     dep_json_member(&a->writer, "key_encryption_key_file", dep_str_c(config->key_encryption_key_file));
     dep_json_member(&a->writer, "nonce_key_file", dep_str_c(config->nonce_key_file));
+    dep_json_member(&a->writer, "client_certificates", dep_str_c(config->client_certificates));
+    dep_json_name(&a->writer, "client_certificates_from");
+    dep_json_open(&a->writer, '[');
+    for (size_t i = 0; i < config->client_certificates_from_count; i++)
+        dep_json_put_str(&a->writer, dep_str_c(config->client_certificates_from[i]));
+    dep_json_close(&a->writer, ']');
+    dep_json_member(&a->writer, "client_ca_file", dep_str_c(config->client_ca_file));
     dep_json_member(&a->writer, "signing_alg", dep_str_c(config->signing_alg));
     dep_json_member_int(&a->writer, "workers", config->workers);
     dep_json_member_int(&a->writer, "connections_max", config->connections_max);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/ip.h"
 #include "base/url.h"
 #include "yaml/yaml.h"
 
@@ -18,6 +19,8 @@
 
 static const cyaml_schema_value_t uid = { CYAML_VALUE_INT(CYAML_FLAG_DEFAULT, int64_t) };
 
+static const cyaml_schema_value_t address = { CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 1, 64) };
+
 static const cyaml_schema_field_t fields[] = {
     TEXT(issuer),
     TEXT(listen),
@@ -27,6 +30,10 @@ static const cyaml_schema_field_t fields[] = {
                          DEP_ADMIN_UIDS_MAX),
     TEXT(key_encryption_key_file),
     TEXT(issuers_ca_file),
+    TEXT(client_certificates),
+    CYAML_FIELD_SEQUENCE("client_certificates_from", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct dep_config,
+                         client_certificates_from, &address, 0, DEP_CLIENT_CERTIFICATES_FROM_MAX),
+    TEXT(client_ca_file),
     TEXT(nonce_key_file),
     TEXT(signing_alg),
     NUMBER(workers),
@@ -108,6 +115,32 @@ const char *dep_config_replay_postgres(const struct dep_config *config)
     return after(config->replay, "postgresql:file:");
 }
 
+bool dep_config_has_client_certificates(const struct dep_config *config)
+{
+    return strcmp(config->client_certificates, "none") != 0;
+}
+
+/* A key that would be passed over in silence looks like protection and is none. */
+static const char *check_client_certificates(const struct dep_config *config)
+{
+    unsigned char bytes[DEP_IP_BYTES_MAX];
+    bool is_proxy = strcmp(config->client_certificates, "proxy") == 0;
+
+    if (!is_proxy && dep_config_has_client_certificates(config))
+        return "client_certificates may be none or proxy";
+    if (!is_proxy && config->client_certificates_from != NULL)
+        return "client_certificates_from is read with client_certificates: proxy only";
+    if (!dep_config_has_client_certificates(config) && config->client_ca_file != NULL)
+        return "client_ca_file is of no use without client_certificates";
+    if (is_proxy && config->client_certificates_from_count == 0)
+        return "client_certificates_from is missing: the addresses of the proxies whose Client-Cert header counts";
+    for (size_t i = 0; i < config->client_certificates_from_count; i++)
+        if (strcmp(config->client_certificates_from[i], "unix") != 0 &&
+            dep_ip_parse(dep_str_c(config->client_certificates_from[i]), bytes) == 0)
+            return "client_certificates_from may have IP addresses, one by one, and unix";
+    return NULL;
+}
+
 static struct dep_res check(const char *path, const struct dep_config *config, char *message)
 {
     const char *fault = check_issuer(config->issuer);
@@ -118,6 +151,8 @@ static struct dep_res check(const char *path, const struct dep_config *config, c
     if (fault == NULL && strcmp(config->replay, "memory") != 0 && dep_config_replay_sqlite(config) == NULL &&
         dep_config_replay_postgres(config) == NULL)
         fault = "replay may be memory, sqlite:FILE or postgresql:file:FILE, where FILE holds the connection string";
+    if (fault == NULL)
+        fault = check_client_certificates(config);
     if (fault != NULL) {
         (void)snprintf(message, DEP_CONFIG_MESSAGE_MAX, "%s: %s", path, fault);
         return DEP_FAIL(CONFIG_SYNTAX);
@@ -152,11 +187,14 @@ static bool fill_texts(struct dep_config *config)
         config->signing_alg = strdup("ES256");
     if (config->replay == NULL)
         config->replay = strdup("memory");
+    if (config->client_certificates == NULL)
+        config->client_certificates = strdup("none");
     if (config->admin_socket == NULL && config->data_dir != NULL) {
         (void)snprintf(socket, sizeof(socket), "%s/admin.sock", config->data_dir);
         config->admin_socket = strdup(socket);
     }
-    return config->listen != NULL && config->signing_alg != NULL && config->replay != NULL;
+    return config->listen != NULL && config->signing_alg != NULL && config->replay != NULL &&
+           config->client_certificates != NULL;
 }
 
 static struct dep_res read_config(const char *path, struct dep_str text, struct dep_config **ret_config,
@@ -229,6 +267,11 @@ void dep_config_free(struct dep_config *config)
     free(config->admin_uids);
     free(config->key_encryption_key_file);
     free(config->issuers_ca_file);
+    for (size_t i = 0; i < config->client_certificates_from_count; i++)
+        free(config->client_certificates_from[i]);
+    free(config->client_certificates_from);
+    free(config->client_certificates);
+    free(config->client_ca_file);
     free(config->nonce_key_file);
     free(config->signing_alg);
     free(config->replay);

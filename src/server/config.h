@@ -7,6 +7,7 @@
 #include "base/str.h"
 
 #define DEP_ADMIN_UIDS_MAX 32
+#define DEP_CLIENT_CERTIFICATES_FROM_MAX 16
 
 /* Strings are the heap's; absent ones are NULL. */
 struct dep_config {
@@ -18,8 +19,12 @@ struct dep_config {
     int64_t *admin_uids;           /* who may use the admin socket beside root and the daemon's own user */
     unsigned admin_uids_count;
     char *issuers_ca_file; /* PEM: who may vouch for foreign issuers' servers, in place of the system's authorities */
-    char *nonce_key_file;  /* 32 bytes, shared by nodes; default: random at each start */
-    char *signing_alg;     /* of the key made at first start: ES256 */
+    char *client_certificates;       /* who ends TLS and says which certificate a client showed: "none" or "proxy" */
+    char **client_certificates_from; /* the proxies: IP addresses, or "unix" for the Unix socket of `listen` */
+    unsigned client_certificates_from_count;
+    char *client_ca_file; /* PEM: who may vouch for certificates of clients (tls_client_auth) */
+    char *nonce_key_file; /* 32 bytes, shared by nodes; default: random at each start */
+    char *signing_alg;    /* of the key made at first start: ES256 */
     int64_t workers;
     int64_t connections_max;
     int64_t access_token_lifetime_s;
@@ -42,6 +47,8 @@ DEP_MUST struct dep_res dep_config_load(const char *path, struct dep_config **re
 /* `--dev`: issuer http://127.0.0.1:8693, data in ./deputy-data. */
 DEP_MUST struct dep_res dep_config_dev(struct dep_config **ret_config);
 void dep_config_free(struct dep_config *config);
+/* Whether anybody is believed about certificates of clients. */
+bool dep_config_has_client_certificates(const struct dep_config *config);
 /* The path below the issuer's host: "" or "/tenant". */
 struct dep_str dep_config_issuer_path(const struct dep_config *config);
 

@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 
+#include "server/client_certificates.h"
 #include "server/config.h"
 #include "server/feed.h"
 #include "server/issuers.h"
@@ -34,6 +35,7 @@ struct dep_settings {
     struct dep_policy policy;
     struct dep_nonce_policy nonce;
     unsigned char nonce_key[32];
+    struct dep_client_certificates certificates;
     char token_url[1200], agents_url[1200];
     char *metadata;
     size_t metadata_len;

@@ -109,6 +109,24 @@ static void put_url(struct dep_json_writer *writer, const char *name, const char
     dep_json_member(writer, name, dep_str_c(url));
 }
 
+#define SECRETS "client_secret_basic", "client_secret_post", "private_key_jwt"
+
+/* The methods of client authentication at one endpoint (rfc8414#2, rfc8705#2). */
+static void put_methods(struct dep_json_writer *writer, const struct dep_settings *settings, const char *name,
+                        bool has_spiffe)
+{
+    const char *methods[8] = { SECRETS };
+    size_t count = 3;
+
+    if (has_spiffe)
+        methods[count++] = "spiffe_jwt";
+    if (settings->certificates.trust != NULL)
+        methods[count++] = "tls_client_auth";
+    if (dep_config_has_client_certificates(settings->config))
+        methods[count++] = "self_signed_tls_client_auth";
+    put_list(writer, name, methods, count);
+}
+
 /* rfc8414#2; only what works is advertised. */
 static bool write_metadata(struct dep_settings *settings)
 {
@@ -138,15 +156,12 @@ static bool write_metadata(struct dep_settings *settings)
     LIST(&writer, "authorization_grant_profiles_supported", "urn:ietf:params:oauth:grant-profile:id-jag");
     LIST(&writer, "identity_chaining_requested_token_types_supported", "urn:ietf:params:oauth:token-type:id-jag",
          "urn:ietf:params:oauth:token-type:jwt");
-    LIST(&writer, "token_endpoint_auth_methods_supported", "client_secret_basic", "client_secret_post",
-         "private_key_jwt", "spiffe_jwt");
+    put_methods(&writer, settings, "token_endpoint_auth_methods_supported", true);
     LIST(&writer, "token_endpoint_auth_signing_alg_values_supported", "ES256", "EdDSA", "Ed25519", "RS256", "PS256");
-    LIST(&writer, "introspection_endpoint_auth_methods_supported", "client_secret_basic", "client_secret_post",
-         "private_key_jwt");
+    put_methods(&writer, settings, "introspection_endpoint_auth_methods_supported", false);
     LIST(&writer, "introspection_endpoint_auth_signing_alg_values_supported", "ES256", "EdDSA", "Ed25519", "RS256",
          "PS256");
-    LIST(&writer, "revocation_endpoint_auth_methods_supported", "client_secret_basic", "client_secret_post",
-         "private_key_jwt");
+    put_methods(&writer, settings, "revocation_endpoint_auth_methods_supported", false);
     LIST(&writer, "revocation_endpoint_auth_signing_alg_values_supported", "ES256", "EdDSA", "Ed25519", "RS256",
          "PS256");
     if (settings->config->dpop_rsa)
@@ -186,6 +201,7 @@ static struct dep_res fill(struct dep_crypto *crypto, int64_t fence, struct dep_
         DEP_TRY(dep_key_file_read(config->nonce_key_file, settings->nonce_key, message));
     else
         dep_random(settings->nonce_key, sizeof(settings->nonce_key));
+    DEP_TRY(dep_client_certificates_open(config, &settings->certificates, message));
     DEP_TRY(make_url(config->issuer, "/oauth/token", settings->token_url, &token_url));
     DEP_TRY(make_url(config->issuer, "/oauth/agents", settings->agents_url, &agents_url));
     settings->nonce = (struct dep_nonce_policy){
@@ -209,6 +225,7 @@ static struct dep_res fill(struct dep_crypto *crypto, int64_t fence, struct dep_
             .algs = config->dpop_rsa ? DEP_ALGS_DPOP_RSA : DEP_ALGS_DPOP,
             .nonce = &settings->nonce,
         },
+        .client_trust = settings->certificates.trust,
     };
     return write_metadata(settings) ? DEP_OK : DEP_FAIL(ARENA_FULL);
 }
@@ -245,6 +262,7 @@ void dep_settings_unref(struct dep_settings *settings)
     if (settings == NULL || atomic_fetch_sub(&settings->references, 1) != 1)
         return;
     dep_wipe(settings->nonce_key, sizeof(settings->nonce_key));
+    dep_client_certificates_done(&settings->certificates);
     dep_config_free(settings->config);
     free(settings->metadata);
     free(settings);

@@ -6,8 +6,10 @@
 #include <string.h>
 
 #include "base/b64.h"
+#include "proto/client_keys.h"
 
 #define CELL_BYTES_MIN 2048u
+#define JWKS_SCRATCH_MAX (1024u * 1024u)
 
 struct dep_snapshot {
     _Atomic unsigned references;
@@ -70,6 +72,26 @@ static struct dep_res open_key(struct dep_secret unseal_key, struct dep_cell *ce
     return DEP_OK;
 }
 
+/* A client that could never authenticate is none. */
+static struct dep_res open_client_keys(struct dep_crypto *crypto, struct dep_cell *cell)
+{
+    struct dep_arena arena;
+    struct dep_res res = DEP_OK;
+
+    if (dep_str_is_absent(cell->client.jwks_json))
+        return DEP_OK;
+    DEP_TRY(dep_jwks_new(crypto, cell->client.jwks_json, &cell->jwks));
+    cell->client.jwks = cell->jwks;
+    if (cell->jwks->count == 0)
+        return DEP_FAIL(JWKS_SYNTAX);
+    if (cell->client.auth == DEP_CLIENT_AUTH_TLS_SELF_SIGNED) {
+        dep_arena_init_debug(&arena, JWKS_SCRATCH_MAX);
+        res = dep_client_keys_check(crypto, &arena, cell->client.jwks_json);
+        dep_arena_reset(&arena);
+    }
+    return res;
+}
+
 static struct dep_res fill_cell(struct dep_crypto *crypto, struct dep_secret unseal_key, struct dep_str body,
                                 struct dep_cell *cell)
 {
@@ -81,12 +103,7 @@ static struct dep_res fill_cell(struct dep_crypto *crypto, struct dep_secret uns
         return dep_agent_read(&cell->arena, json, &cell->agent);
     case DEP_RECORD_CLIENT:
         DEP_TRY(dep_client_read(&cell->arena, json, &cell->client));
-        if (!dep_str_is_absent(cell->client.jwks_json))
-            DEP_TRY(dep_jwks_new(crypto, cell->client.jwks_json, &cell->jwks));
-        if (cell->jwks != NULL && cell->jwks->count == 0) /* such a client could never authenticate */
-            return DEP_FAIL(JWKS_SYNTAX);
-        cell->client.jwks = cell->jwks;
-        return DEP_OK;
+        return open_client_keys(crypto, cell);
     case DEP_RECORD_RESOURCE:
         return dep_resource_read(&cell->arena, json, &cell->resource);
     case DEP_RECORD_KEY:

@@ -43,6 +43,9 @@ const BODIES = {
     name: `c-${randomId()}`, auth: 'private_key_jwt', agent: world.worker.id, default_resource: RS1, grants: ['client_credentials'],
     jwks: { keys: [Key.generate('ES256').registered] },
   }),
+  'clients, by certificate': () => ({
+    name: `c-${randomId()}`, auth: 'tls_client_auth', agent: world.worker.id, tls_client_auth_subject_dn: 'CN=worker,O=Example', grants: ['client_credentials'],
+  }),
   resources: () => ({ id: `https://${randomId().toLowerCase()}.example/`, name: 'one', scopes: ['read', 'write'], default_scopes: ['read'] }),
   issuers: () => {
     const id = `https://${randomId().toLowerCase()}.example`;
@@ -51,6 +54,8 @@ const BODIES = {
   revocations: () => ({ kind: 'jti', id: randomId() }),
 };
 
+const collectionOf = (kind) => kind.split(',')[0];
+
 for (const [kind, make] of Object.entries(BODIES))
   suite.row(`POST /${kind}: a member that is blank is an error, and changes nothing`, async () => {
     const good = make();
@@ -58,26 +63,26 @@ for (const [kind, make] of Object.entries(BODIES))
     const taken = [];
     let count = 0;
     for (const [path, by] of emptied(good)) {
-      const answer = await daemon.admin('POST', `/${kind}`, replaced(good, path, by));
+      const answer = await daemon.admin('POST', `/${collectionOf(kind)}`, replaced(good, path, by));
       count++;
       if (answer.status !== 400) taken.push(`${path.join('.')} = ${JSON.stringify(by)}: ${answer.status}`);
     }
     equal(taken, [], 'what was taken');
     check(count >= 8, `${count} bodies`);
     equal(await everything(), before, 'the records');
-    equal((await daemon.admin('POST', `/${kind}`, good)).status, 201, 'the good one');
+    equal((await daemon.admin('POST', `/${collectionOf(kind)}`, good)).status, 201, 'the good one');
     check((await everything()) !== before, 'which is there');
   });
 
 suite.row('PATCH: a member that is blank is an error, and changes nothing', async () => {
   const taken = [];
-  for (const kind of ['agents', 'clients', 'resources', 'issuers']) {
+  for (const kind of Object.keys(BODIES).filter((one) => one !== 'revocations')) {
     const good = BODIES[kind]();
-    const { id } = await daemon.create(kind, good);
+    const { id } = await daemon.create(collectionOf(kind), good);
     const before = await everything();
     for (const [path, by] of emptied(good)) {
       const body = { [path[0]]: replaced(good, path, by)[path[0]] };
-      const answer = await daemon.admin('PATCH', `/${kind}/${encodeURIComponent(id)}`, body);
+      const answer = await daemon.admin('PATCH', `/${collectionOf(kind)}/${encodeURIComponent(id)}`, body);
       if (answer.status !== 400) taken.push(`${kind} ${path.join('.')} = ${JSON.stringify(by)}: ${answer.status}`);
     }
     equal(await everything(), before, `the records, after ${kind}`);

@@ -43,6 +43,17 @@ export class Authority {
     return { key: fs.readFileSync(file('key'), 'utf8'), cert: fs.readFileSync(file('pem'), 'utf8'), keyFile: file('key'), certFile: file('pem') };
   }
 
+  // For a client of TLS: `san` as openssl writes it.
+  client(name, { san = null, usage = 'clientAuth', ...more } = {}) {
+    const extensions = ['basicConstraints=CA:FALSE', `extendedKeyUsage=${usage}`, ...(san ? [`subjectAltName=${san}`] : [])];
+    return this.issue(name, { ...more, extensions });
+  }
+
+  // The same without anybody's word but its own.
+  static self(folder, name) {
+    return new Authority(folder, name).issue(name, { isSelf: true, extensions: ['basicConstraints=CA:FALSE'] });
+  }
+
   // For a server; nobody else can be it.
   leaf(san, more = {}) {
     return this.issue('server', { ...more, extensions: [`subjectAltName=${san}`, 'basicConstraints=CA:FALSE', 'extendedKeyUsage=serverAuth', ...(more.extensions ?? [])] });

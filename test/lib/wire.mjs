@@ -1,5 +1,6 @@
 // HTTP/1.1 over a plain socket: whatever bytes a test wants, one keep-alive connection per caller, answers paired in order.
 import net from 'node:net';
+import tls from 'node:tls';
 
 function parseHead(text) {
   const lines = text.split('\r\n');
@@ -59,8 +60,10 @@ export class Answer {
 }
 
 export class Wire {
-  constructor({ port, host = '127.0.0.1', socketPath, localAddress }) {
+  // secure: options of tls.connect() (ca, cert, key); without them the socket is plain.
+  constructor({ port, host = '127.0.0.1', socketPath, localAddress, secure = null }) {
     this.target = socketPath ? { path: socketPath } : { port, host, localAddress };
+    this.secure = secure;
     this.socket = null;
     this.waiting = [];
     this.buffer = Buffer.alloc(0);
@@ -68,7 +71,7 @@ export class Wire {
 
   open() {
     if (this.socket) return;
-    const socket = net.connect(this.target);
+    const socket = this.secure ? tls.connect({ ...this.target, ...this.secure }) : net.connect(this.target);
     this.socket = socket;
     this.buffer = Buffer.alloc(0);
     socket.setNoDelay?.(true);
