@@ -44,9 +44,9 @@ static struct dep_str take_text(struct input *in)
 /* The issuer's workloads are one client's, and the first agent may make others. */
 static void open_more(struct world *w)
 {
-    static struct dep_workload_rule rule = { .names = { DEP_STR_INIT("/wl/ns"), DEP_STR_INIT("sub") },
-                                             .values = { DEP_STR_INIT("prod"), DEP_STR_INIT("ci:main") },
-                                             .count = 2 };
+    static struct dep_workload_rule rule = { .claims = { .names = { DEP_STR_INIT("/wl/ns"), DEP_STR_INIT("sub") },
+                                                         .values = { DEP_STR_INIT("prod"), DEP_STR_INIT("ci:main") },
+                                                         .count = 2 } };
     static struct dep_str create_word[] = { DEP_STR_INIT(DEP_SCOPE_AGENTS) };
     static struct dep_right rights[3];
 

@@ -124,14 +124,6 @@ struct dep_res dep_check_client_id(struct dep_ctx *c)
     return DEP_OK;
 }
 
-static bool matches(const struct dep_workload_rule *rule, const struct dep_json *claims)
-{
-    for (size_t i = 0; i < rule->count; i++)
-        if (!dep_claim_is(claims, rule->names[i], rule->values[i]))
-            return false;
-    return true;
-}
-
 /* The client of a workload: the first rule of the issuer that its claims fit. */
 static void load_workload(struct dep_ctx *c)
 {
@@ -140,7 +132,7 @@ static void load_workload(struct dep_ctx *c)
     if (c->workload.issuer == NULL)
         return;
     for (size_t i = 0; i < c->workload.issuer->rules_count && dep_str_is_blank(c->client_id); i++)
-        if (matches(&c->workload.issuer->rules[i], c->workload.claims))
+        if (dep_claims_are(c->workload.claims, &c->workload.issuer->rules[i].claims))
             c->client_id = c->workload.issuer->rules[i].client;
 }
 

@@ -76,3 +76,11 @@ bool dep_claim_is(const struct dep_json *claims, struct dep_str name, struct dep
         return is_below(text, value);
     return dep_str_eq(text, value);
 }
+
+bool dep_claims_are(const struct dep_json *claims, const struct dep_claim_terms *terms)
+{
+    for (size_t i = 0; i < terms->count; i++)
+        if (!dep_claim_is(claims, terms->names[i], terms->values[i]))
+            return false;
+    return true;
+}

@@ -429,11 +429,15 @@ static const struct {
 DEP_TEST(workloads_authenticate_by_rule)
 {
     static struct dep_workload_rule rules[3] = {
-        { .names = { DEP_STR("sub") }, .values = { DEP_STR("system:serviceaccount:prod:worker") }, .count = 1 },
-        { .names = { DEP_STR("repository"), DEP_STR("ref") },
-          .values = { DEP_STR("acme/app"), DEP_STR("refs/heads/main") },
-          .count = 2 },
-        { .names = { DEP_STR("sub") }, .values = { DEP_STR("spiffe://acme.example/worker") }, .count = 1 },
+        { .claims = { .names = { DEP_STR("sub") },
+                      .values = { DEP_STR("system:serviceaccount:prod:worker") },
+                      .count = 1 } },
+        { .claims = { .names = { DEP_STR("repository"), DEP_STR("ref") },
+                      .values = { DEP_STR("acme/app"), DEP_STR("refs/heads/main") },
+                      .count = 2 } },
+        { .claims = { .names = { DEP_STR("sub") },
+                      .values = { DEP_STR("spiffe://acme.example/worker") },
+                      .count = 1 } },
     };
 
     for (size_t i = 0; i < 3; i++)

@@ -46,21 +46,25 @@ static struct dep_res read_audiences(struct dep_arena *arena, const struct dep_j
     return DEP_OK;
 }
 
-static struct dep_res read_rule(const struct dep_json *json, struct dep_workload_rule *rule)
+/* {"claim":"value",…}. */
+static struct dep_res read_terms(const struct dep_json *claims, struct dep_claim_terms *terms)
 {
-    const struct dep_json *claims = DEP_JSON_GET(json, "claims");
-
-    DEP_TRY(dep_record_only(json, "client claims"));
-    DEP_TRY(TEXT("client", true, &rule->client));
-    if (claims == NULL || claims->type != DEP_JSON_OBJECT || claims->count == 0 || claims->count > 8)
+    if (claims == NULL || claims->type != DEP_JSON_OBJECT || claims->count == 0 || claims->count > DEP_CLAIM_TERMS_MAX)
         return DEP_FAIL(ADMIN_INPUT);
     for (const struct dep_json *claim = claims->child; claim != NULL; claim = claim->next) {
-        rule->names[rule->count] = claim->name;
-        DEP_TRY(dep_json_str(claim, &rule->values[rule->count]));
-        if (!dep_claim_name_is_good(claim->name) || dep_str_is_blank(rule->values[rule->count++]))
+        terms->names[terms->count] = claim->name;
+        DEP_TRY(dep_json_str(claim, &terms->values[terms->count]));
+        if (!dep_claim_name_is_good(claim->name) || dep_str_is_blank(terms->values[terms->count++]))
             return DEP_FAIL(ADMIN_INPUT);
     }
     return DEP_OK;
+}
+
+static struct dep_res read_rule(const struct dep_json *json, struct dep_workload_rule *rule)
+{
+    DEP_TRY(dep_record_only(json, "client claims"));
+    DEP_TRY(TEXT("client", true, &rule->client));
+    return read_terms(DEP_JSON_GET(json, "claims"), &rule->claims);
 }
 
 static struct dep_res read_rules(struct dep_arena *arena, const struct dep_json *array,
@@ -185,6 +189,17 @@ struct dep_res dep_trusted_issuer_read(struct dep_arena *arena, const struct dep
     return DEP_OK;
 }
 
+static void write_terms(struct dep_json_writer *writer, const char *name, const struct dep_claim_terms *terms)
+{
+    dep_json_name(writer, name);
+    dep_json_open(writer, '{');
+    for (size_t i = 0; i < terms->count; i++) {
+        dep_json_name_str(writer, terms->names[i]);
+        dep_json_put_str(writer, terms->values[i]);
+    }
+    dep_json_close(writer, '}');
+}
+
 static void write_rules(struct dep_json_writer *writer, const struct dep_trusted_issuer *issuer)
 {
     dep_json_name(writer, "rules");
@@ -192,13 +207,7 @@ static void write_rules(struct dep_json_writer *writer, const struct dep_trusted
     for (size_t i = 0; i < issuer->rules_count; i++) {
         dep_json_open(writer, '{');
         dep_json_member(writer, "client", issuer->rules[i].client);
-        dep_json_name(writer, "claims");
-        dep_json_open(writer, '{');
-        for (size_t k = 0; k < issuer->rules[i].count; k++) {
-            dep_json_name_str(writer, issuer->rules[i].names[k]);
-            dep_json_put_str(writer, issuer->rules[i].values[k]);
-        }
-        dep_json_close(writer, '}');
+        write_terms(writer, "claims", &issuer->rules[i].claims);
         dep_json_close(writer, '}');
     }
     dep_json_close(writer, ']');

@@ -164,10 +164,10 @@ DEP_TEST(a_rule_keeps_its_claims)
     dep_arena_reset(&arena);
     DEP_CHECK_OK(t, read_issuer(dep_str_c(rows[2].text), &issuer));
     DEP_CHECK(t, issuer.uses == DEP_ISSUER_WORKLOAD && issuer.is_single_use);
-    DEP_CHECK(t, issuer.rules_count == 1 && issuer.rules[0].count == 1);
+    DEP_CHECK(t, issuer.rules_count == 1 && issuer.rules[0].claims.count == 1);
     DEP_CHECK_STR(t, issuer.rules[0].client, CLIENT);
-    DEP_CHECK_STR(t, issuer.rules[0].names[0], "sub");
-    DEP_CHECK_STR(t, issuer.rules[0].values[0], "system:serviceaccount:a:b");
+    DEP_CHECK_STR(t, issuer.rules[0].claims.names[0], "sub");
+    DEP_CHECK_STR(t, issuer.rules[0].claims.values[0], "system:serviceaccount:a:b");
 }
 
 int main(void)

@@ -6,6 +6,7 @@
 
 #include "base/json.h"
 #include "jose/jwk.h"
+#include "proto/claim.h"
 
 /* Typed principal ids: "agent:" + ULID, "client:" + client_id, "user:" + …; at most this long. */
 #define DEP_PRINCIPAL_MAX 160u
@@ -62,8 +63,7 @@ struct dep_target_client {
 /* A workload rule: a token whose claims all match authenticates this client. */
 struct dep_workload_rule {
     struct dep_str client;
-    struct dep_str names[8], values[8]; /* claim, by name or path (proto/claim.h), and text */
-    size_t count;                       /* never 0: blank is never "any" */
+    struct dep_claim_terms claims; /* never none: blank is never "any" */
 };
 
 struct dep_trusted_issuer {

@@ -48,16 +48,16 @@ static void trust(size_t platform)
 
 static void open_platforms(void)
 {
-    rules[0] = (struct dep_workload_rule){ .names = { DEP_STR("/kubernetes.io/namespace"),
-                                                      DEP_STR("/kubernetes.io/serviceaccount/name") },
-                                           .values = { DEP_STR("prod"), DEP_STR("worker") },
-                                           .count = 2 };
-    rules[1] = (struct dep_workload_rule){ .names = { DEP_STR("repository"), DEP_STR("ref") },
-                                           .values = { DEP_STR("acme/app"), DEP_STR("refs/heads/main") },
-                                           .count = 2 };
-    rules[2] = (struct dep_workload_rule){ .names = { DEP_STR("sub") },
-                                           .values = { DEP_STR(DOMAIN "/ns/prod/*") },
-                                           .count = 1 };
+    rules[0] = (struct dep_workload_rule){ .claims = { .names = { DEP_STR("/kubernetes.io/namespace"),
+                                                                  DEP_STR("/kubernetes.io/serviceaccount/name") },
+                                                       .values = { DEP_STR("prod"), DEP_STR("worker") },
+                                                       .count = 2 } };
+    rules[1] = (struct dep_workload_rule){ .claims = { .names = { DEP_STR("repository"), DEP_STR("ref") },
+                                                       .values = { DEP_STR("acme/app"), DEP_STR("refs/heads/main") },
+                                                       .count = 2 } };
+    rules[2] = (struct dep_workload_rule){
+        .claims = { .names = { DEP_STR("sub") }, .values = { DEP_STR(DOMAIN "/ns/prod/*") }, .count = 1 }
+    };
     for (size_t i = 0; i < 3; i++)
         rules[i].client = w.clients[WORKER].id;
     w.clients[WORKER].auth = DEP_CLIENT_AUTH_WORKLOAD_JWT;
