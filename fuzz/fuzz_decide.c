@@ -41,6 +41,22 @@ static struct dep_str take_text(struct input *in)
     return text;
 }
 
+/* What users of the issuer may hand on, by what their tokens say. */
+static void open_groups(struct world *w)
+{
+    static struct dep_str read_word[] = { DEP_STR_INIT("read") };
+    static struct dep_right may_read[] = { { DEP_STR_INIT(WORLD_API), read_word, 1 } };
+    static struct dep_claim_ceiling rows[2] = {
+        { .claims = { { DEP_STR_INIT("groups") }, { DEP_STR_INIT("staff") }, 1 } },
+        { { { DEP_STR_INIT("groups") }, { DEP_STR_INIT("readers") }, 1 }, may_read, 1 },
+    };
+
+    rows[0].rights = w->issuer.ceiling;
+    rows[0].rights_count = w->issuer.ceiling_count;
+    w->issuer.claim_ceilings = rows;
+    w->issuer.claim_ceilings_count = 2;
+}
+
 /* The issuer's workloads are one client's, and the first agent may make others. */
 static void open_more(struct world *w)
 {
@@ -71,6 +87,7 @@ static void open_world(void)
         return;
     world_open(&memory);
     open_more(&memory);
+    open_groups(&memory);
     client_key = memory.proof_key;
 
     struct dep_json_writer writer;
@@ -158,14 +175,16 @@ static void put_assertion(struct input *in, struct dep_buf *body)
 /* A JWT of the trusted foreign issuer: an ID token, an ID-JAG, or what the fuzzer wrote. */
 static struct dep_str make_foreign(struct input *in, const char *typ, size_t client)
 {
+    static const char *const groups[] = { "\"staff\"", "[\"x\",\"readers\"]", "[]", "[\"readers\",\"staff\"]" };
     uint8_t kind = take_byte(in);
     char payload[512];
     struct dep_str text;
 
     (void)snprintf(payload, sizeof(payload),
                    "{\"iss\":\"" WORLD_IDP "\",\"sub\":\"alice\",\"aud\":\"" WORLD_ISSUER
-                   "\",\"exp\":%lld,\"iat\":%lld,\"jti\":\"f%u\",\"client_id\":\"%s\"}",
-                   (long long)WORLD_NOW + 100, (long long)WORLD_NOW - 1, kind, world->client_ids[client]);
+                   "\",\"exp\":%lld,\"iat\":%lld,\"jti\":\"f%u\",\"client_id\":\"%s\",\"groups\":%s}",
+                   (long long)WORLD_NOW + 100, (long long)WORLD_NOW - 1, kind, world->client_ids[client],
+                   groups[kind >> 1 & 3]);
     text = kind & 1 ? take_text(in) : dep_str_c(payload);
     return world_sign_text(world, world->idp_key, dep_str_c(typ), DEP_STR("idp-1"), text);
 }

@@ -49,25 +49,28 @@ void dep_body_add_ceiling(const struct dep_cli *cli, json_t *body)
     json_object_set_new(body, "ceiling", dep_body_rights(cli, "ceiling"));
 }
 
+json_t *dep_body_right(struct dep_str text)
+{
+    struct dep_str word;
+    json_t *right = json_object();
+    json_t *scopes = json_array();
+
+    while (dep_str_cut(&text, ' ', &word)) {
+        if (word.len > 0 && json_object_get(right, "resource") == NULL)
+            json_object_set_new(right, "resource", json_stringn(word.ptr, word.len));
+        else if (word.len > 0)
+            json_array_append_new(scopes, json_stringn(word.ptr, word.len));
+    }
+    json_object_set_new(right, "scopes", scopes);
+    return right;
+}
+
 json_t *dep_body_rights(const struct dep_cli *cli, const char *flag)
 {
     json_t *ceiling = json_array();
 
-    for (size_t i = 0; dep_cli_get_nth(cli, flag, i) != NULL; i++) {
-        struct dep_str rest = dep_str_c(dep_cli_get_nth(cli, flag, i));
-        struct dep_str word;
-        json_t *right = json_object();
-        json_t *scopes = json_array();
-
-        while (dep_str_cut(&rest, ' ', &word)) {
-            if (word.len > 0 && json_object_get(right, "resource") == NULL)
-                json_object_set_new(right, "resource", json_stringn(word.ptr, word.len));
-            else if (word.len > 0)
-                json_array_append_new(scopes, json_stringn(word.ptr, word.len));
-        }
-        json_object_set_new(right, "scopes", scopes);
-        json_array_append_new(ceiling, right);
-    }
+    for (size_t i = 0; dep_cli_get_nth(cli, flag, i) != NULL; i++)
+        json_array_append_new(ceiling, dep_body_right(dep_str_c(dep_cli_get_nth(cli, flag, i))));
     return ceiling;
 }
 

@@ -16,7 +16,9 @@ struct dep_body_row {
 void dep_body_add(const struct dep_cli *cli, json_t *body, const struct dep_body_row *rows, size_t count);
 /* The member ceiling from every --ceiling "URI SCOPE…". */
 void dep_body_add_ceiling(const struct dep_cli *cli, json_t *body);
-/* A new array of {"resource","scopes"} from every --FLAG "URI SCOPE…". */
+/* A new {"resource","scopes"} from "URI SCOPE…". */
+json_t *dep_body_right(struct dep_str text);
+/* A new array of such from every --FLAG "URI SCOPE…". */
 json_t *dep_body_rights(const struct dep_cli *cli, const char *flag);
 /* The member jwks from the file of --jwks, when it is given. */
 int dep_body_add_jwks(struct dep_cli *cli, json_t *body);

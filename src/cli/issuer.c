@@ -19,6 +19,18 @@
         { "jwks", DEP_FLAG_TEXT, "FILE", 0, "or its keys in a file: a JWK Set", 0 },                                   \
         { "ceiling", DEP_FLAG_TEXT, "\"URI SCOPE…\"", DEP_FLAG_REPEATED, "the most its users may hand on", 0 },        \
         { "agent", DEP_FLAG_TEXT, "AGENT", DEP_FLAG_REPEATED, "to whom; default every agent of the organisation", 0 }, \
+        { "require",                                                                                                   \
+          DEP_FLAG_TEXT,                                                                                               \
+          "CLAIM=VALUE",                                                                                               \
+          DEP_FLAG_REPEATED,                                                                                           \
+          "what its users' tokens must say; none takes it back",                                                       \
+          0 },                                                                                                         \
+        { "claim-ceiling",                                                                                             \
+          DEP_FLAG_TEXT,                                                                                               \
+          "\"CLAIM=VALUE URI SCOPE…\"",                                                                                \
+          DEP_FLAG_REPEATED,                                                                                           \
+          "users may hand on only what such rows give; none takes them back",                                          \
+          0 },                                                                                                         \
         { "target-client",                                                                                             \
           DEP_FLAG_TEXT,                                                                                               \
           "\"CLIENT NAME\"",                                                                                           \
@@ -42,6 +54,7 @@ static const struct dep_flag create_flags[] = {
     SHARED_FLAGS,
     { "name", DEP_FLAG_TEXT, "NAME", 0, "part of its users' names: user:NAME:SUB; stays", 0 },
     { "org", DEP_FLAG_TEXT, "ORG", 0, "the organisation of its users; stays", 0 },
+    { "subject-claim", DEP_FLAG_TEXT, "CLAIM", 0, "names a user in place of sub; stays", 0 },
 };
 
 static const struct dep_flag update_flags[] = {
@@ -53,6 +66,7 @@ static const struct dep_body_row rows[] = {
     { "name", "name", DEP_BODY_TEXT },
     { "org", "org", DEP_BODY_TEXT },
     { "jwks-uri", "jwks_uri", DEP_BODY_TEXT },
+    { "subject-claim", "subject_claim", DEP_BODY_TEXT },
     { "lifetime-max-s", "lifetime_max_s", DEP_BODY_NUMBER },
     { "single-use", "is_single_use", DEP_BODY_SWITCH },
     { "enabled", "is_enabled", DEP_BODY_SWITCH },
@@ -111,6 +125,76 @@ static int add_rules(struct dep_cli *cli, json_t *body)
     return DEP_EXIT_OK;
 }
 
+/* "CLAIM=VALUE" into `claims`. A name may have dots and slashes, never '='. */
+static bool add_claim(json_t *claims, struct dep_str text)
+{
+    struct dep_str name;
+
+    if (!dep_str_has(text, '=') || !dep_str_cut(&text, '=', &name) || name.len == 0 || text.len == 0)
+        return false;
+    json_object_setn_new(claims, name.ptr, name.len, json_stringn(text.ptr, text.len));
+    return true;
+}
+
+/* "none" as the only value takes away what the record has. */
+static bool is_none(const struct dep_cli *cli, const char *flag)
+{
+    return dep_cli_has(cli, flag) && strcmp(dep_cli_get(cli, flag), "none") == 0 &&
+           dep_cli_get_nth(cli, flag, 1) == NULL;
+}
+
+static int add_required(struct dep_cli *cli, json_t *body)
+{
+    json_t *claims;
+
+    if (is_none(cli, "require")) {
+        json_object_set_new(body, "required_claims", json_null());
+        return DEP_EXIT_OK;
+    }
+    claims = json_object();
+    for (size_t i = 0; dep_cli_get_nth(cli, "require", i) != NULL; i++)
+        if (!add_claim(claims, dep_str_c(dep_cli_get_nth(cli, "require", i)))) {
+            json_decref(claims);
+            return dep_cli_fail(cli, DEP_EXIT_USAGE, "bad_value", "--require: CLAIM=VALUE is wanted");
+        }
+    if (json_object_size(claims) > 0)
+        json_object_set(body, "required_claims", claims);
+    json_decref(claims);
+    return DEP_EXIT_OK;
+}
+
+/* "CLAIM=VALUE URI SCOPE…": the value may have blanks and ends before the first word that is a URI. */
+static int add_claim_ceilings(struct dep_cli *cli, json_t *body)
+{
+    json_t *ceilings;
+
+    if (is_none(cli, "claim-ceiling")) {
+        json_object_set_new(body, "claim_ceilings", json_null());
+        return DEP_EXIT_OK;
+    }
+    ceilings = json_array();
+    for (size_t i = 0; dep_cli_get_nth(cli, "claim-ceiling", i) != NULL; i++) {
+        const char *text = dep_cli_get_nth(cli, "claim-ceiling", i), *equals = strchr(text, '=');
+        const char *uri = equals == NULL ? NULL : strstr(equals, "://");
+        json_t *row = json_object(), *claims = json_object();
+
+        while (uri != NULL && uri > equals && *uri != ' ')
+            uri--;
+        json_array_append_new(ceilings, row);
+        json_object_set_new(row, "claims", claims);
+        if (uri == NULL || uri == equals || !add_claim(claims, dep_str(text, (size_t)(uri - text)))) {
+            json_decref(ceilings);
+            return dep_cli_fail(cli, DEP_EXIT_USAGE, "bad_value",
+                                "--claim-ceiling: CLAIM=VALUE is wanted, then a resource and its scopes");
+        }
+        json_object_set_new(row, "ceiling", json_pack("[o]", dep_body_right(dep_str_c(uri))));
+    }
+    if (json_array_size(ceilings) > 0)
+        json_object_set(body, "claim_ceilings", ceilings);
+    json_decref(ceilings);
+    return DEP_EXIT_OK;
+}
+
 static int add_agents(struct dep_cli *cli, json_t *body)
 {
     json_t *agents = NULL;
@@ -165,6 +249,10 @@ static int fill(struct dep_cli *cli, json_t *body)
     code = add_rules(cli, body);
     if (code == DEP_EXIT_OK)
         code = add_target(cli, body);
+    if (code == DEP_EXIT_OK)
+        code = add_required(cli, body);
+    if (code == DEP_EXIT_OK)
+        code = add_claim_ceilings(cli, body);
     if (code == DEP_EXIT_OK)
         code = add_agents(cli, body);
     if (code == DEP_EXIT_OK)

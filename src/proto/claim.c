@@ -84,3 +84,31 @@ bool dep_claims_are(const struct dep_json *claims, const struct dep_claim_terms 
             return false;
     return true;
 }
+
+static bool is_value(const struct dep_json *claim, struct dep_str value)
+{
+    struct dep_str text;
+    bool is_true;
+
+    if (dep_is_ok(dep_json_bool(claim, &is_true)))
+        return dep_str_eq_c(value, is_true ? "true" : "false");
+    return dep_is_ok(dep_json_str(claim, &text)) && dep_str_eq(text, value);
+}
+
+static bool has_value(const struct dep_json *claim, struct dep_str value)
+{
+    if (claim == NULL || claim->type != DEP_JSON_ARRAY)
+        return is_value(claim, value);
+    for (const struct dep_json *item = claim->child; item != NULL; item = item->next)
+        if (is_value(item, value))
+            return true;
+    return false;
+}
+
+bool dep_claims_have(const struct dep_json *claims, const struct dep_claim_terms *terms)
+{
+    for (size_t i = 0; i < terms->count; i++)
+        if (!has_value(dep_claim_at(claims, terms->names[i]), terms->values[i]))
+            return false;
+    return true;
+}

@@ -23,5 +23,8 @@ struct dep_claim_terms {
 bool dep_claim_is(const struct dep_json *claims, struct dep_str name, struct dep_str value);
 /* Whether every term is met in that way. */
 bool dep_claims_are(const struct dep_json *claims, const struct dep_claim_terms *terms);
+/* Whether every claim is the value of its term, or a list that has it; "true" and "false" are met by booleans too. What identity
+ * providers say of a user: groups, roles, a tenant, email_verified. */
+bool dep_claims_have(const struct dep_json *claims, const struct dep_claim_terms *terms);
 
 #endif

@@ -50,6 +50,41 @@ DEP_TEST(exact_and_by_path)
                        __FILE__, __LINE__, "%s = %s", rows[i].name, rows[i].value);
 }
 
+/* What identity providers say of a user is often a list, or a boolean. */
+DEP_TEST(lists_and_booleans)
+{
+    static const char text[] =
+        "{\"groups\":[\"ops\",7,\"pay \\u00e9\",true],\"ok\":true,\"no\":false,\"text\":\"true\",\"n\":1,"
+        "\"o\":{\"groups\":[[\"deep\"]]},\"empty\":[],\"one\":\"ops\"}";
+    static const struct {
+        const char *name, *value;
+        bool is_so;
+    } asked[] = {
+        { "groups", "ops", true },      { "groups", "pay \xc3\xa9", true },
+        { "groups", "7", false },       { "groups", "true", true },
+        { "groups", "op", false },      { "ok", "true", true },
+        { "ok", "false", false },       { "no", "false", true },
+        { "text", "true", true },       { "n", "1", false },
+        { "/o/groups", "deep", false }, { "o", "deep", false },
+        { "empty", "ops", false },      { "one", "ops", true },
+        { "none", "ops", false },       { "/groups/0", "ops", false },
+    };
+    struct dep_claim_terms both = { { DEP_STR("groups"), DEP_STR("ok") }, { DEP_STR("ops"), DEP_STR("true") }, 2 };
+    struct dep_json *claims = NULL;
+
+    dep_arena_reset(&arena);
+    DEP_CHECK_OK(t, dep_json_parse(&arena, dep_str_c(text), 16, &claims));
+    for (size_t i = 0; i < DEP_COUNT(asked); i++) {
+        const struct dep_claim_terms one = { { dep_str_c(asked[i].name) }, { dep_str_c(asked[i].value) }, 1 };
+
+        dep_test_check(t, dep_claims_have(claims, &one) == asked[i].is_so, __FILE__, __LINE__, "%s has %s",
+                       asked[i].name, asked[i].value);
+    }
+    DEP_CHECK(t, dep_claims_have(claims, &both));
+    both.values[1] = DEP_STR("false");
+    DEP_CHECK(t, !dep_claims_have(claims, &both));
+}
+
 DEP_TEST(names_are_checked_when_a_rule_is_made)
 {
     static const char *const good[] = { "sub", "kubernetes.io", "/a", "/a/b", "/~0~1", "a/b", "a~2" };
@@ -65,6 +100,7 @@ int main(void)
 {
     static const struct dep_test_row table[] = {
         DEP_ROW(exact_and_by_path),
+        DEP_ROW(lists_and_booleans),
         DEP_ROW(names_are_checked_when_a_rule_is_made),
     };
 

@@ -229,8 +229,12 @@ void dep_foreign_open(struct dep_ctx *c, struct dep_str text, enum dep_foreign_d
 struct dep_res dep_foreign_verify(struct dep_ctx *c, struct dep_foreign *foreign, unsigned use) DEP_MUST;
 struct dep_res dep_foreign_subject(struct dep_ctx *c, struct dep_foreign *foreign,
                                    struct dep_token *ret_token) DEP_MUST;
-/* The principal of a foreign subject: "user:" + issuer's name + ":" + sub. Absent when sub is not plain enough to stand in an id. */
+/* foreign_user.c: what the issuer's record makes of the claims. The principal is "user:" + issuer's name + ":" + sub, or the claim that the
+ * record names instead; absent when that is not plain enough to stand in an id. `check` is for the claims that must be there. `limit`
+ * replaces a user by one who may do what the rows for its claims give, when there are any. */
 struct dep_str dep_foreign_principal(struct dep_arena *arena, const struct dep_foreign *foreign);
+struct dep_res dep_foreign_check_user(const struct dep_foreign *foreign) DEP_MUST;
+struct dep_res dep_foreign_limit_user(struct dep_ctx *c, const struct dep_agent **user) DEP_MUST;
 
 /* target_server.c: a foreign authorization server as the one target. `find` makes `target` one when `id` is one, and may name needs;
  * `load` does it for a grant, where everything else that is asked for is a resource there. */

@@ -1,11 +1,10 @@
 /* JWTs of trusted foreign issuers (RFC 7523 section 3, RFC 8693 section 2.1, ID-JAG).
  *
  * What such a token says about us is not believed: act, may_act, cnf, scope (but for a grant, whose scope is a limit), roles, tenants
- * (attack case D21). It says who the user is, and until when. What the user may hand on stands in our record of the issuer. */
+ * (attack case D21). It says who the user is, and until when. What the user may hand on stands in our record of the issuer, which may
+ * give some of it for what the token says (foreign_user.c). */
 #include "proto/ctx.h"
 #include "proto/spiffe.h"
-
-#define SUB_MAX 120u
 
 /* What each door takes; the rest of a row is what it begins with. A grant that says that it is one is no subject token. */
 static const struct dep_str typs[DEP_FOREIGN_DOORS][3] = {
@@ -120,25 +119,10 @@ struct dep_res dep_foreign_verify(struct dep_ctx *c, struct dep_foreign *foreign
     DEP_TRY(dep_jwt_times(foreign->claims, c->now, c->policy->skew_s, lifetime_s + c->policy->skew_s, false, &times));
     /* A grant is for this server alone; a subject token may have been made for a client that we know by another name. */
     DEP_TRY(use == DEP_ISSUER_ID_JAG ? dep_jwt_aud_is(foreign->claims, c->policy->issuer) : check_aud(c, foreign));
+    if (use != DEP_ISSUER_WORKLOAD)
+        DEP_TRY(dep_foreign_check_user(foreign));
     foreign->is_good = true;
     return DEP_OK;
-}
-
-struct dep_str dep_foreign_principal(struct dep_arena *arena, const struct dep_foreign *foreign)
-{
-    struct dep_buf buf;
-
-    if (foreign->sub.len > SUB_MAX)
-        return DEP_STR_ABSENT;
-    for (size_t i = 0; i < foreign->sub.len; i++)
-        if ((unsigned char)foreign->sub.ptr[i] <= 0x20 || (unsigned char)foreign->sub.ptr[i] >= 0x7F)
-            return DEP_STR_ABSENT;
-    dep_buf_init_arena(&buf, arena, foreign->sub.len + foreign->issuer->name.len + 8);
-    dep_buf_put_c(&buf, "user:");
-    dep_buf_put(&buf, foreign->issuer->name);
-    dep_buf_put_char(&buf, ':');
-    dep_buf_put(&buf, foreign->sub);
-    return dep_buf_str(&buf);
 }
 
 /* What can be read of act is kept for the record; it gives nobody anything (D21). */

@@ -54,7 +54,7 @@ static struct dep_res read_terms(const struct dep_json *claims, struct dep_claim
     for (const struct dep_json *claim = claims->child; claim != NULL; claim = claim->next) {
         terms->names[terms->count] = claim->name;
         DEP_TRY(dep_json_str(claim, &terms->values[terms->count]));
-        if (!dep_claim_name_is_good(claim->name) || dep_str_is_blank(terms->values[terms->count++]))
+        if (!dep_claim_name_is_good(claim->name) || dep_str_says_nothing(terms->values[terms->count++]))
             return DEP_FAIL(ADMIN_INPUT);
     }
     return DEP_OK;
@@ -108,6 +108,29 @@ static struct dep_res read_target_clients(struct dep_arena *arena, const struct 
     return DEP_OK;
 }
 
+/* [{"claims":{…},"ceiling":[…]}]. */
+static struct dep_res read_claim_ceilings(struct dep_arena *arena, const struct dep_json *array,
+                                          struct dep_trusted_issuer *issuer)
+{
+    if (array == NULL || array->type == DEP_JSON_NULL)
+        return DEP_OK;
+    if (array->type != DEP_JSON_ARRAY || array->count == 0 || array->count > 64)
+        return DEP_FAIL(ADMIN_INPUT);
+    issuer->claim_ceilings = DEP_NEW_ARRAY(arena, array->count, struct dep_claim_ceiling);
+    if (issuer->claim_ceilings == NULL)
+        return DEP_FAIL(ARENA_FULL);
+    for (const struct dep_json *json = array->child; json != NULL; json = json->next) {
+        struct dep_claim_ceiling *row = &issuer->claim_ceilings[issuer->claim_ceilings_count++];
+
+        DEP_TRY(dep_record_only(json, "claims ceiling"));
+        DEP_TRY(read_terms(DEP_JSON_GET(json, "claims"), &row->claims));
+        DEP_TRY(dep_record_ceiling(arena, DEP_JSON_GET(json, "ceiling"), &row->rights, &row->rights_count));
+        if (row->rights_count == 0)
+            return DEP_FAIL(ADMIN_INPUT);
+    }
+    return DEP_OK;
+}
+
 /* {"clients":[{"client","client_id"}],"scopes":[…],"resources":[{"resource","scopes"}]}. No clients: nobody is known there. Without
  * scopes anywhere it would mean nothing. */
 static struct dep_res read_target(struct dep_arena *arena, const struct dep_json *json,
@@ -123,6 +146,54 @@ static struct dep_res read_target(struct dep_arena *arena, const struct dep_json
         DEP_TRY(dep_record_ceiling(arena, DEP_JSON_GET(json, "resources"), &issuer->target_rights,
                                    &issuer->target_rights_count));
     return issuer->target_scopes_count + issuer->target_rights_count > 0 ? DEP_OK : DEP_FAIL(ADMIN_INPUT);
+}
+
+/* Names that people change, share or leave to the next one, which therefore name nobody for long (OpenID Connect Core 1.0 section 5.7,
+ * and what large providers document of theirs). */
+static bool is_lasting(struct dep_str claim)
+{
+    static const char *const passing[] = { "email",        "preferred_username", "name",     "nickname",
+                                           "phone_number", "given_name",         "upn",      "unique_name",
+                                           "family_name",  "middle_name",        "username", "login" };
+    struct dep_str last = claim;
+    size_t index;
+
+    while (dep_str_has(claim, '/') && dep_str_cut(&claim, '/', &last))
+        last = claim;
+    return !dep_record_index(passing, COUNT(passing), last, &index);
+}
+
+static bool is_within(const struct dep_right *right, const struct dep_trusted_issuer *issuer)
+{
+    for (size_t i = 0; i < issuer->ceiling_count; i++) {
+        if (!dep_str_eq(issuer->ceiling[i].resource, right->resource))
+            continue;
+        for (size_t k = 0; k < right->scopes_count; k++)
+            if (!dep_right_has(&issuer->ceiling[i], right->scopes[k]))
+                return false;
+        return true;
+    }
+    return false;
+}
+
+/* How claims are mapped is for issuers of users alone. */
+static struct dep_res check_mapping(const struct dep_trusted_issuer *issuer)
+{
+    bool has_claim = !dep_str_is_absent(issuer->subject_claim);
+
+    if (!has_claim && issuer->required_claims.count == 0 && issuer->claim_ceilings_count == 0)
+        return DEP_OK;
+    if (!(issuer->uses & (DEP_ISSUER_SUBJECT | DEP_ISSUER_ID_JAG | DEP_ISSUER_ACCESS_TOKEN)))
+        return DEP_FAIL(ADMIN_INPUT);
+    if (has_claim && !dep_claim_name_is_good(issuer->subject_claim))
+        return DEP_FAIL(ADMIN_INPUT);
+    if (has_claim && !is_lasting(issuer->subject_claim))
+        return DEP_FAIL(ISSUER_SUBJECT);
+    for (size_t i = 0; i < issuer->claim_ceilings_count; i++)
+        for (size_t k = 0; k < issuer->claim_ceilings[i].rights_count; k++)
+            if (!is_within(&issuer->claim_ceilings[i].rights[k], issuer))
+                return DEP_FAIL(ISSUER_CEILING);
+    return DEP_OK;
 }
 
 static struct dep_res check(const struct dep_trusted_issuer *issuer)
@@ -143,6 +214,7 @@ static struct dep_res check(const struct dep_trusted_issuer *issuer)
     if ((issuer->uses & (DEP_ISSUER_SUBJECT | DEP_ISSUER_ID_JAG | DEP_ISSUER_ACCESS_TOKEN)) &&
         issuer->ceiling_count == 0)
         return DEP_FAIL(ADMIN_INPUT);
+    DEP_TRY(check_mapping(issuer));
     /* A trust domain names workloads and has no address to discover keys at. */
     if (dep_str_starts(issuer->id, DEP_STR("spiffe:")) &&
         (!dep_spiffe_is_domain(issuer->id) || issuer->uses != DEP_ISSUER_WORKLOAD ||
@@ -160,11 +232,12 @@ struct dep_res dep_trusted_issuer_read(struct dep_arena *arena, const struct dep
 
     DEP_TRY(dep_record_only(
         json, "id name org uses audiences jwks_uri jwks lifetime_max_s is_single_use is_enabled ceiling agents rules "
-              "target created"));
+              "target subject_claim required_claims claim_ceilings created"));
     DEP_TRY(TEXT("id", true, &issuer.id));
     DEP_TRY(TEXT("name", true, &issuer.name));
     DEP_TRY(TEXT("org", true, &issuer.org));
     DEP_TRY(TEXT("jwks_uri", false, &issuer.jwks_uri));
+    DEP_TRY(TEXT("subject_claim", false, &issuer.subject_claim));
     DEP_TRY(read_uses(DEP_JSON_GET(json, "uses"), &issuer.uses));
     DEP_TRY(read_audiences(arena, DEP_JSON_GET(json, "audiences"), &issuer));
     DEP_TRY(NUMBER("lifetime_max_s", &issuer.lifetime_max_s));
@@ -184,6 +257,9 @@ struct dep_res dep_trusted_issuer_read(struct dep_arena *arena, const struct dep
     }
     DEP_TRY(read_rules(arena, DEP_JSON_GET(json, "rules"), &issuer));
     DEP_TRY(read_target(arena, DEP_JSON_GET(json, "target"), &issuer));
+    if (DEP_JSON_GET(json, "required_claims") != NULL && DEP_JSON_GET(json, "required_claims")->type != DEP_JSON_NULL)
+        DEP_TRY(read_terms(DEP_JSON_GET(json, "required_claims"), &issuer.required_claims));
+    DEP_TRY(read_claim_ceilings(arena, DEP_JSON_GET(json, "claim_ceilings"), &issuer));
     DEP_TRY(check(&issuer));
     *ret_issuer = issuer;
     return DEP_OK;
@@ -233,6 +309,25 @@ static void write_target(struct dep_json_writer *writer, const struct dep_truste
     dep_json_close(writer, '}');
 }
 
+static void write_mapping(struct dep_json_writer *writer, const struct dep_trusted_issuer *issuer)
+{
+    dep_json_member(writer, "subject_claim", issuer->subject_claim);
+    if (issuer->required_claims.count > 0)
+        write_terms(writer, "required_claims", &issuer->required_claims);
+    if (issuer->claim_ceilings_count == 0)
+        return;
+    dep_json_name(writer, "claim_ceilings");
+    dep_json_open(writer, '[');
+    for (size_t i = 0; i < issuer->claim_ceilings_count; i++) {
+        dep_json_open(writer, '{');
+        write_terms(writer, "claims", &issuer->claim_ceilings[i].claims);
+        dep_record_write_rights(writer, "ceiling", issuer->claim_ceilings[i].rights,
+                                issuer->claim_ceilings[i].rights_count);
+        dep_json_close(writer, '}');
+    }
+    dep_json_close(writer, ']');
+}
+
 void dep_trusted_issuer_write(struct dep_json_writer *writer, const struct dep_trusted_issuer *issuer)
 {
     dep_json_open(writer, '{');
@@ -259,6 +354,7 @@ void dep_trusted_issuer_write(struct dep_json_writer *writer, const struct dep_t
         dep_record_write_scopes(writer, "agents", issuer->agents, issuer->agents_count);
     write_rules(writer, issuer);
     write_target(writer, issuer);
+    write_mapping(writer, issuer);
     dep_json_member_int(writer, "created", issuer->created);
     dep_json_close(writer, '}');
 }

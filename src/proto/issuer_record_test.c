@@ -10,6 +10,7 @@ static struct dep_arena arena;
 #define RULES "\"rules\":[{\"client\":\"" CLIENT "\",\"claims\":{\"sub\":\"system:serviceaccount:a:b\"}}]"
 #define SPIFFE "\"id\":\"spiffe://td.example\",\"name\":\"td\",\"org\":\"acme\","
 #define TARGET "\"target\":{\"clients\":[{\"client\":\"" CLIENT "\",\"client_id\":\"x\"}],\"scopes\":[\"a\"]}"
+#define GROUP "\"claims\":{\"groups\":\"payments\"}"
 #define ID "\"id\":\"https://idp.example\",\"name\":\"corp\",\"org\":\"acme\","
 
 static const struct {
@@ -104,6 +105,42 @@ static const struct {
     { "keys from nowhere", "{" ID "\"uses\":[\"subject\"]," RIGHTS ",\"jwks_uri\":\"keys\"}", false },
     { "blank audience", "{" ID "\"uses\":[\"subject\"]," RIGHTS ",\"audiences\":[\"\"]}", false },
     { "audience as text", "{" ID "\"uses\":[\"subject\"]," RIGHTS ",\"audiences\":\"x\"}", false },
+    { "users named by a claim", "{" ID "\"uses\":[\"subject\"]," RIGHTS ",\"subject_claim\":\"oid\"}", true },
+    { "users named by a path", "{" ID "\"uses\":[\"subject\"]," RIGHTS ",\"subject_claim\":\"/idp/user_id\"}", true },
+    { "a blank claim names users", "{" ID "\"uses\":[\"subject\"]," RIGHTS ",\"subject_claim\":\"\"}", false },
+    { "half a path names users", "{" ID "\"uses\":[\"subject\"]," RIGHTS ",\"subject_claim\":\"/idp/\"}", false },
+    { "D16 names that move on name users", "{" ID "\"uses\":[\"subject\"]," RIGHTS ",\"subject_claim\":\"email\"}",
+      false },
+    { "D16 the same by path", "{" ID "\"uses\":[\"subject\"]," RIGHTS ",\"subject_claim\":\"/idp/upn\"}", false },
+    { "a claim names workloads", "{" ID "\"uses\":[\"workload\"]," RULES ",\"subject_claim\":\"oid\"}", false },
+    { "claims that users must have",
+      "{" ID "\"uses\":[\"id-jag\"]," RIGHTS ",\"required_claims\":{\"tid\":\"t1\",\"email_verified\":\"true\"}}",
+      true },
+    { "null takes them back",
+      "{" ID "\"uses\":[\"subject\"]," RIGHTS ",\"required_claims\":null,\"claim_ceilings\":null}", true },
+    { "no claims that users must have", "{" ID "\"uses\":[\"subject\"]," RIGHTS ",\"required_claims\":{}}", false },
+    { "a blank value that users must have",
+      "{" ID "\"uses\":[\"subject\"]," RIGHTS ",\"required_claims\":{\"tid\":\" \"}}", false },
+    { "a number that users must have", "{" ID "\"uses\":[\"subject\"]," RIGHTS ",\"required_claims\":{\"tid\":1}}",
+      false },
+    { "rights by group", "{" ID "\"uses\":[\"subject\"]," RIGHTS ",\"claim_ceilings\":[{" GROUP "," RIGHTS "}]}",
+      true },
+    { "rights by group beyond the ceiling",
+      "{" ID "\"uses\":[\"subject\"]," RIGHTS ",\"claim_ceilings\":[{" GROUP
+      ",\"ceiling\":[{\"resource\":\"https://a.example\",\"scopes\":[\"read\",\"write\"]}]}]}",
+      false },
+    { "rights by group elsewhere",
+      "{" ID "\"uses\":[\"subject\"]," RIGHTS ",\"claim_ceilings\":[{" GROUP
+      ",\"ceiling\":[{\"resource\":\"https://b.example\",\"scopes\":[\"read\"]}]}]}",
+      false },
+    { "rights of no group", "{" ID "\"uses\":[\"subject\"]," RIGHTS ",\"claim_ceilings\":[{\"claims\":{}," RIGHTS "}]}",
+      false },
+    { "rights of anybody", "{" ID "\"uses\":[\"subject\"]," RIGHTS ",\"claim_ceilings\":[{" RIGHTS "}]}", false },
+    { "a group without rights",
+      "{" ID "\"uses\":[\"subject\"]," RIGHTS ",\"claim_ceilings\":[{" GROUP ",\"ceiling\":[]}]}", false },
+    { "no groups", "{" ID "\"uses\":[\"subject\"]," RIGHTS ",\"claim_ceilings\":[]}", false },
+    { "a group with more",
+      "{" ID "\"uses\":[\"subject\"]," RIGHTS ",\"claim_ceilings\":[{" GROUP ",\"any\":true," RIGHTS "}]}", false },
     { "unknown member", "{" ID "\"uses\":[\"subject\"]," RIGHTS ",\"trust\":true}", false },
 };
 

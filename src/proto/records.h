@@ -66,6 +66,13 @@ struct dep_workload_rule {
     struct dep_claim_terms claims; /* never none: blank is never "any" */
 };
 
+/* Rights of the users whose tokens say all of these claims. */
+struct dep_claim_ceiling {
+    struct dep_claim_terms claims; /* never none */
+    struct dep_right *rights;      /* within the issuer's ceiling */
+    size_t rights_count;
+};
+
 struct dep_trusted_issuer {
     struct dep_str id;   /* its issuer identifier, compared byte for byte */
     struct dep_str name; /* short and plain: the principals are "user:" + name + ":" + sub */
@@ -80,6 +87,11 @@ struct dep_trusted_issuer {
     bool is_enabled;
     struct dep_right *ceiling; /* what its users may hand on */
     size_t ceiling_count;
+    struct dep_str subject_claim;           /* what names a user, by name or path; absent: sub */
+    struct dep_claim_terms required_claims; /* what a user's token must say; none: nothing more */
+    /* When there are any, a user may hand on what the rows give that the token's claims meet, and nothing else. */
+    struct dep_claim_ceiling *claim_ceilings;
+    size_t claim_ceilings_count;
     struct dep_str *agents; /* to whom; without a list: every agent of the organisation */
     size_t agents_count;
     bool has_agents;

@@ -105,7 +105,9 @@ struct dep_res dep_admin_issuers_create(struct dep_admin *a)
     DEP_TRY(check_issuer_name(a, id));
     DEP_TRY(dep_admin_create_record(
         a, DEP_RECORD_ISSUER, id, dep_buf_str(&generated),
-        "id name org uses audiences jwks_uri jwks lifetime_max_s is_single_use ceiling agents rules target", &text));
+        "id name org uses audiences jwks_uri jwks lifetime_max_s is_single_use ceiling agents rules target "
+        "subject_claim required_claims claim_ceilings",
+        &text));
     DEP_TRY(claim_name(a, id));
     a->event = "issuer.created";
     dep_json_put_raw(&a->writer, text);
@@ -132,10 +134,12 @@ struct dep_res dep_admin_issuers_update(struct dep_admin *a)
 {
     struct dep_str text;
 
-    /* Neither name nor organisation: principals that exist would become others. */
+    /* Neither name nor organisation, nor what names a user: principals that exist would become others. */
     DEP_TRY(dep_admin_update_record(
         a, DEP_RECORD_ISSUER,
-        "uses audiences jwks_uri jwks lifetime_max_s is_single_use is_enabled ceiling agents rules target", &text));
+        "uses audiences jwks_uri jwks lifetime_max_s is_single_use is_enabled ceiling agents rules target "
+        "required_claims claim_ceilings",
+        &text));
     DEP_TRY(revoke_users(a));
     a->event = "issuer.updated";
     dep_json_put_raw(&a->writer, text);

@@ -14,7 +14,7 @@ const everything = async () =>
 const TEXTS = ['', ' ', '\t', ' \n ', null];
 const LISTS = [[], [''], [' '], [null], ''];
 // null is as good as left out where a member may be left out; a list of nobody, nothing or no grant is a limit, and the hardest one.
-const OPTIONAL = ['parent', 'default_resource', 'jwks_uri', 'kid', 'use', 'alg'];
+const OPTIONAL = ['parent', 'default_resource', 'jwks_uri', 'subject_claim', 'kid', 'use', 'alg'];
 const LIMITS = ['ceiling', 'to', 'rights', 'agents', 'grants', 'default_scopes', 'audiences'];
 
 // Every body that differs from the good one in one place, which says nothing.
@@ -49,7 +49,10 @@ const BODIES = {
   resources: () => ({ id: `https://${randomId().toLowerCase()}.example/`, name: 'one', scopes: ['read', 'write'], default_scopes: ['read'] }),
   issuers: () => {
     const id = `https://${randomId().toLowerCase()}.example`;
-    return { id, name: id.slice(8, 20), org: 'org1', uses: ['subject'], audiences: [id], jwks_uri: `${id}/keys`, ceiling: rights, agents: [world.worker.id] };
+    return {
+      id, name: id.slice(8, 20), org: 'org1', uses: ['subject'], audiences: [id], jwks_uri: `${id}/keys`, ceiling: rights, agents: [world.worker.id],
+      subject_claim: 'oid', required_claims: { tid: 'one' }, claim_ceilings: [{ claims: { groups: 'staff' }, ceiling: rights }],
+    };
   },
   revocations: () => ({ kind: 'jti', id: randomId() }),
 };

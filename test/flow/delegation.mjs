@@ -1,80 +1,21 @@
 // A user signs in at a real identity provider; what the provider signed becomes a chain of three agents, and one cut ends it.
-import http from 'node:http';
-import { Provider } from '../interop/packages.mjs';
 import { TYPE } from '../lib/client.mjs';
 import { Process, program } from '../lib/daemon.mjs';
-import { Key, b64u, compact, decode, randomId, sha256 } from '../lib/forge.mjs';
+import { Key, compact, decode } from '../lib/forge.mjs';
 import { Guarded } from '../lib/guarded.mjs';
+import { Portal } from '../lib/portal.mjs';
 import { Suite, check, equal } from '../lib/tap.mjs';
 import { World } from '../lib/world.mjs';
 
 const ID_TOKEN = 'urn:ietf:params:oauth:token-type:id_token';
-const PORTAL = { id: 'portal', secret: randomId(24), redirect: 'http://127.0.0.1:9/back' };
 const suite = new Suite('delegation');
 const world = await World.start();
 const { daemon } = world;
 
-// ---- the identity provider ----
-
-console.info = console.error; // the provider's notices are no TAP
-const idpServer = http.createServer();
-await new Promise((resolve) => idpServer.listen(0, '127.0.0.1', resolve));
-const idp = `http://127.0.0.1:${idpServer.address().port}`;
-const idpKey = Key.generate('RS256');
-const provider = new Provider(idp, {
-  clients: [{ client_id: PORTAL.id, client_secret: PORTAL.secret, redirect_uris: [PORTAL.redirect], grant_types: ['authorization_code'] }],
-  jwks: { keys: [{ ...idpKey.privateKey.export({ format: 'jwk' }), kid: 'idp-1', alg: 'RS256', use: 'sig' }] },
-  cookies: { keys: [randomId()] },
-  findAccount: (context, id) => ({ accountId: id, claims: () => ({ sub: id }) }),
-});
-idpServer.on('request', provider.callback());
-suite.end(async () => {
-  idpServer.closeAllConnections();
-  idpServer.close();
-});
+const provider = await Portal.start();
+const idp = provider.issuer;
+suite.end(() => provider.stop());
 suite.end(() => daemon.stop());
-
-// A browser as far as the provider needs one: cookies, redirects, and a user who fills in the two forms.
-async function signIn(user) {
-  const jar = new Map();
-  const verifier = randomId(32);
-  const query = new URLSearchParams({
-    response_type: 'code', client_id: PORTAL.id, redirect_uri: PORTAL.redirect, scope: 'openid', nonce: randomId(),
-    code_challenge: b64u(sha256(verifier)), code_challenge_method: 'S256',
-  });
-  const browse = async (url, form = null) => {
-    const answer = await fetch(url, {
-      method: form ? 'POST' : 'GET', redirect: 'manual', body: form ? new URLSearchParams(form) : null,
-      headers: { Cookie: [...jar].map(([name, value]) => `${name}=${value}`).join('; ') },
-    });
-    for (const line of answer.headers.getSetCookie()) {
-      const [, name, value] = /^([^=]+)=([^;]*)/.exec(line);
-      jar.set(name, value);
-    }
-    await answer.text();
-    return answer;
-  };
-  let url = `${idp}/auth?${query}`;
-  for (let step = 0; step < 12; step += 1) {
-    let answer = await browse(url);
-    if (answer.status === 200) answer = await browse(url, step < 3 ? { prompt: 'login', login: user, password: 'x' } : { prompt: 'consent' });
-    const next = new URL(answer.headers.get('location'), idp);
-    if (next.href.startsWith(PORTAL.redirect)) return redeem(next.searchParams.get('code'), verifier);
-    url = next.href;
-  }
-  throw new Error(`the sign-in does not end: ${url}`);
-}
-
-async function redeem(code, verifier) {
-  const answer = await fetch(`${idp}/token`, {
-    method: 'POST',
-    headers: { Authorization: `Basic ${Buffer.from(`${PORTAL.id}:${PORTAL.secret}`).toString('base64')}` },
-    body: new URLSearchParams({ grant_type: 'authorization_code', code, redirect_uri: PORTAL.redirect, code_verifier: verifier }),
-  });
-  const body = await answer.json();
-  check(body.id_token, () => `no ID token: ${JSON.stringify(body)}`);
-  return body.id_token;
-}
 
 // ---- the guarded API and the three agents ----
 
@@ -88,7 +29,7 @@ suite.end(() => api?.stop());
 async function setUp(resource) {
   await daemon.create('resources', { id: resource, name: 'calendar', scopes: ['read', 'write', 'admin'] });
   await daemon.create('issuers', {
-    id: idp, name: 'corp', org: 'org1', uses: ['subject'], audiences: [PORTAL.id], ceiling: [{ resource, scopes: ['read', 'write'] }],
+    id: idp, name: 'corp', org: 'org1', uses: ['subject'], audiences: [Portal.CLIENT], ceiling: [{ resource, scopes: ['read', 'write'] }],
   });
   for (const name of ['orchestrator', 'researcher', 'tool']) {
     agents[name] = await world.agent(`${name} of the trip`, [{ resource, scopes: ['read', 'write', 'admin'] }]);
@@ -111,9 +52,9 @@ suite.row('a user signs in at oidc-provider, and the orchestrator exchanges the 
     issuer: world.issuer, scopes: 'read write', needs: 'read', setUp,
     handle: (request, response, identity) => response.end(JSON.stringify(identity)),
   });
-  idToken = await signIn('alice');
+  idToken = await provider.signIn('alice');
   const { header, claims } = decode(idToken);
-  equal([header.kid, claims.iss, claims.sub, claims.aud], ['idp-1', idp, 'alice', PORTAL.id], 'what the provider signed');
+  equal([header.kid, claims.iss, claims.sub, claims.aud], ['idp-1', idp, 'alice', Portal.CLIENT], 'what the provider signed');
   const answer = await clients.orchestrator.exchange(idToken, {
     subject_token_type: ID_TOKEN, resource: api.resource, scope: 'read write', task_id: 'trip-7', human_instruction: 'book the trip',
   });
