@@ -9,7 +9,7 @@ local IDENTITY = {
     "Deputy-Token-Id", "Deputy-Decision",
 }
 -- What the guard reads of the caller's. All lines of each: two tokens are for the guard to refuse.
-local ASKED = { "authorization", "dpop", "origin", "mcp-method", "mcp-name", "mcp-protocol-version" }
+local ASKED = { "authorization", "dpop", "origin", "mcp-method", "mcp-name", "mcp-protocol-version", "client-cert" }
 local REFUSALS = { [400] = true, [401] = true, [403] = true, [429] = true, [503] = true }
 local HOP = { ["connection"] = true, ["keep-alive"] = true, ["transfer-encoding"] = true, ["content-length"] = true, ["date"] = true }
 local TIMEOUT_MS = 5000
@@ -75,6 +75,7 @@ local function allow(txn, identity, nonces)
     end
     txn.http:req_del_header("Authorization")
     txn.http:req_del_header("DPoP")
+    txn.http:req_del_header("Client-Cert")
     for name, value in pairs(identity) do
         txn.http:req_set_header(name, value)
     end

@@ -56,6 +56,8 @@ static const struct dep_flag snippet_flags[] = {
     { "guard", DEP_FLAG_TEXT, "ADDRESS", 0, "where the guard listens; default unix:/run/deputy/guard.sock", 0 },
     { "upstream", DEP_FLAG_TEXT, "ADDRESS", 0, "the API itself; default 127.0.0.1:8080", 0 },
     { "listen", DEP_FLAG_TEXT, "ADDRESS", 0, "where the proxy listens; default 127.0.0.1:8000", 0 },
+    { "tls", DEP_FLAG_TEXT, "FILE", 0,
+      "listen with TLS, certificate and key in this PEM file, and ask clients for a certificate; not for traefik", 0 },
     { "lua", DEP_FLAG_TEXT, "FILE", 0, "haproxy: where its script is; default /etc/haproxy/deputy.lua", 0 },
     { "issuer", DEP_FLAG_TEXT, "URL", 0, "nginx-module: whose tokens", 0 },
     { "client", DEP_FLAG_TEXT, "ID", 0, "nginx-module: the resource's client at the issuer", 0 },

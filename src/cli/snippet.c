@@ -73,6 +73,27 @@ static void put_envoy(struct dep_buf *buf, const struct address *address)
     dep_buf_put_c(buf, " } }");
 }
 
+/* With --tls: each '%' is the file. Clients are asked for a certificate, of whatever authority: a token says which one counts, and the
+ * handshake shows that the client has its key. */
+static const char nginx_tls[] = " ssl;\n    ssl_certificate %;\n    ssl_certificate_key %;\n"
+                                "    ssl_verify_client optional_no_ca; # the token says which certificate counts";
+static const char haproxy_tls[] =
+    " ssl crt % verify optional ca-file % no-ca-names ca-ignore-err all crt-ignore-err all"
+    " # the token says which certificate counts";
+static const char caddy_tls[] =
+    "\n\ttls % % {\n\t\tclient_auth {\n\t\t\tmode request # the token says which certificate "
+    "counts\n\t\t}\n\t}";
+static const char envoy_tls[] =
+    "transport_socket:\n"
+    "            name: envoy.transport_sockets.tls\n"
+    "            typed_config:\n"
+    "              \"@type\": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext\n"
+    "              common_tls_context:\n"
+    "                tls_certificates: [{ certificate_chain: { filename: \"%\" }, private_key: { filename: \"%\" } }]\n"
+    "                validation_context: { trust_chain_verification: ACCEPT_UNTRUSTED } # the token says which one "
+    "counts\n"
+    "          ";
+
 #define TAKES_UNIX (1u << 0)   /* asks over Unix sockets */
 #define LISTENS_UNIX (1u << 1) /* listens on them */
 
@@ -80,14 +101,16 @@ static const struct proxy {
     const char *name, *file;
     put_address *put; /* NULL: the file is printed as it is */
     unsigned marks;
+    const char *tls;     /* NULL: where it listens, is said elsewhere */
+    const char *without; /* in its place */
 } proxies[] = {
-    { "nginx", "nginx.conf", put_nginx, TAKES_UNIX | LISTENS_UNIX },
-    { "nginx-module", "nginx-module.conf", put_nginx, TAKES_UNIX | LISTENS_UNIX },
-    { "caddy", "Caddyfile", put_caddy, TAKES_UNIX },
-    { "haproxy", "haproxy.cfg", put_haproxy, TAKES_UNIX | LISTENS_UNIX },
-    { "haproxy-lua", "deputy.lua", NULL, TAKES_UNIX | LISTENS_UNIX },
-    { "envoy", "envoy.yaml", put_envoy, TAKES_UNIX | LISTENS_UNIX },
-    { "traefik", "traefik.yaml", put_pair, 0 },
+    { "nginx", "nginx.conf", put_nginx, TAKES_UNIX | LISTENS_UNIX, nginx_tls, "; # for TLS: --tls" },
+    { "nginx-module", "nginx-module.conf", put_nginx, TAKES_UNIX | LISTENS_UNIX, nginx_tls, "; # for TLS: --tls" },
+    { "caddy", "Caddyfile", put_caddy, TAKES_UNIX, caddy_tls, " # for TLS: --tls" },
+    { "haproxy", "haproxy.cfg", put_haproxy, TAKES_UNIX | LISTENS_UNIX, haproxy_tls, " # for TLS: --tls" },
+    { "haproxy-lua", "deputy.lua", NULL, TAKES_UNIX | LISTENS_UNIX, "", "" },
+    { "envoy", "envoy.yaml", put_envoy, TAKES_UNIX | LISTENS_UNIX, envoy_tls, "" },
+    { "traefik", "traefik.yaml", put_pair, 0, NULL, "" },
 };
 
 /* Values that are no address, and the characters they may have beside letters and digits. */
@@ -101,9 +124,10 @@ static const struct text {
     { "secret", "file:/etc/deputy/guard.secret", ":/._-", "file:/ABSOLUTE/PATH" },
     { "audit", "/var/lib/deputy/guard-audit", "/._-", "a path of letters, digits, '.', '_', '-' and '/'" },
     { "lua", "/etc/haproxy/deputy.lua", "/._-", "a path of letters, digits, '.', '_', '-' and '/'" },
+    { "tls", "", "/._-", "a path of letters, digits, '.', '_', '-' and '/'" },
     { "scope", "", " :/._~-", "scopes of letters, digits, ':', '/', '.', '_', '~' and '-'" },
 };
-enum { RESOURCE, ISSUER, CLIENT, SECRET, AUDIT, LUA, SCOPE, TEXTS };
+enum { RESOURCE, ISSUER, CLIENT, SECRET, AUDIT, LUA, TLS, SCOPE, TEXTS };
 
 struct values {
     const struct proxy *proxy;
@@ -169,7 +193,7 @@ static int read_texts(struct dep_cli *cli, struct values *values)
         bool is_given = dep_cli_has(cli, texts[i].flag);
 
         values->text[i] = dep_str_c(is_given ? dep_cli_get(cli, texts[i].flag) : texts[i].otherwise);
-        if ((is_given || i != SCOPE) && !is_plain(values->text[i], texts[i].others))
+        if ((is_given || i < TLS) && !is_plain(values->text[i], texts[i].others))
             return bad(cli, texts[i].flag, texts[i].why);
     }
     /* The path becomes a part of regular expressions: only the dot has a meaning there, and is escaped. */
@@ -200,10 +224,21 @@ static void put_scope(struct dep_buf *buf, struct dep_str scope)
     dep_buf_put_c(buf, scope.len > 0 ? ";" : "");
 }
 
+static void put_tls(struct dep_buf *buf, const struct proxy *proxy, struct dep_str file)
+{
+    const char *text = file.len > 0 ? proxy->tls : proxy->without;
+
+    for (; text != NULL && *text != '\0'; text++)
+        if (*text == '%')
+            dep_buf_put(buf, file);
+        else
+            dep_buf_put_char(buf, *text);
+}
+
 /* One @NAME@ of a template. */
 static void put_value(struct dep_buf *buf, const struct values *values, struct dep_str name)
 {
-    static const char *const names[TEXTS] = { "RESOURCE", "ISSUER", "CLIENT", "SECRET", "AUDIT", "LUA", NULL };
+    static const char *const names[TEXTS] = { "RESOURCE", "ISSUER", "CLIENT", "SECRET", "AUDIT", "LUA", NULL, NULL };
 
     for (size_t i = 0; i < TEXTS; i++)
         if (names[i] != NULL && dep_str_eq_c(name, names[i])) {
@@ -222,6 +257,14 @@ static void put_value(struct dep_buf *buf, const struct values *values, struct d
         dep_buf_put(buf, values->listen.port);
     else if (dep_str_eq(name, DEP_STR("PATH")))
         put_path(buf, values->path);
+    else if (dep_str_eq(name, DEP_STR("TLS")))
+        put_tls(buf, values->proxy, values->text[TLS]);
+    else if (dep_str_eq(name, DEP_STR("SCHEME")))
+        dep_buf_put_c(buf, values->text[TLS].len > 0 ? "https" : "http");
+    else if (dep_str_eq(name, DEP_STR("CERTIFICATES")))
+        dep_buf_put_c(buf, values->text[TLS].len > 0
+                               ? "deputy_client_cert tls;"
+                               : "# deputy_client_cert tls; for tokens that are bound to a client certificate");
     else if (dep_str_eq(name, DEP_STR("SCOPE")))
         put_scope(buf, values->text[SCOPE]);
     else if (dep_str_eq(name, DEP_STR("LOOPBACK")))
@@ -308,6 +351,8 @@ static int read_values(struct dep_cli *cli, struct values *values)
         code = read_address(cli, "upstream", "127.0.0.1:8080", &values->upstream);
     if (code == DEP_EXIT_OK)
         code = read_address(cli, "listen", "127.0.0.1:8000", &values->listen);
+    if (code == DEP_EXIT_OK && values->text[TLS].len > 0 && values->proxy->tls == NULL)
+        return bad(cli, "tls", "this proxy listens where its own entry points say; they end TLS too");
     if (code == DEP_EXIT_OK && values->listen.is_unix && (values->proxy->marks & LISTENS_UNIX) == 0)
         code = bad(cli, "listen", "HOST:PORT for this proxy");
     if (code == DEP_EXIT_OK && values->guard.is_unix && !takes_unix)

@@ -39,6 +39,20 @@ DEP_TEST(addresses_are_written_as_each_proxy_reads_them)
           "'a b:c'",
           (const char *[]){ "deputy_loopback on;", "deputy_issuer http://127.0.0.1:81;", "deputy_client_id c1;",
                             "deputy_client_secret file:/a/b;", "deputy_audit_log /c;", "deputy_scope a b:c;", NULL });
+    check(t, "guard snippet nginx --tls /etc/tls/api.pem",
+          (const char *[]){ "listen 127.0.0.1:8000 ssl;", "ssl_certificate /etc/tls/api.pem;",
+                            "ssl_certificate_key /etc/tls/api.pem;", "ssl_verify_client optional_no_ca;", NULL });
+    check(t, "guard snippet nginx-module --tls /a.pem",
+          (const char *[]){ "listen 127.0.0.1:8000 ssl;", "\n    deputy_client_cert tls;", NULL });
+    check(t, "guard snippet nginx-module",
+          (const char *[]){ "listen 127.0.0.1:8000; #", "\n    # deputy_client_cert tls;", NULL });
+    check(t, "guard snippet haproxy --tls /a.pem",
+          (const char *[]){ "bind 127.0.0.1:8000 ssl crt /a.pem verify optional ca-file /a.pem no-ca-names", NULL });
+    check(t, "guard snippet caddy --tls /a.pem",
+          (const char *[]){ "https://:8000 {\n\ttls /a.pem /a.pem {\n", "mode request", NULL });
+    check(t, "guard snippet envoy --tls /a.pem",
+          (const char *[]){ "        - transport_socket:\n", "certificate_chain: { filename: \"/a.pem\" }",
+                            "ACCEPT_UNTRUSTED", "\n          filters:\n", NULL });
     check(t, "guard snippet haproxy-lua", (const char *[]){ "core.register_action(\"deputy\"", NULL });
 }
 
@@ -56,6 +70,10 @@ DEP_TEST(what_could_break_out_of_a_configuration_is_refused)
         "guard snippet nginx --resource /a",
         "guard snippet nginx --guard unix:relative.sock",
         "guard snippet nginx --guard 'unix:/run/a;b'",
+        "guard snippet nginx --tls '/a.pem;b'",
+        "guard snippet nginx --tls '/a pem'",
+        "guard snippet nginx --tls ''",
+        "guard snippet traefik --tls /a.pem",
         "guard snippet nginx --guard unix:",
         "guard snippet nginx --guard 127.0.0.1",
         "guard snippet nginx --guard 127.0.0.1:",

@@ -1,7 +1,9 @@
 // Envoy and Traefik by their documented contracts: neither is in Debian 12. Each is a small proxy that reads what `deputy guard snippet`
 // prints and does with it what the documentation says: Envoy's ext_authz filter over HTTP (extensions.filters.http.ext_authz.v3) and
 // Traefik 3's forwardAuth. A key that is not in the contract fails: a snippet cannot ask for what nobody has read about.
+import fs from 'node:fs';
 import http from 'node:http';
+import https from 'node:https';
 import net from 'node:net';
 import { createRequire } from 'node:module';
 import path from 'node:path';
@@ -58,13 +60,15 @@ class Contract extends Proxy {
 
   async up() {
     this.read(yaml.parse(snippet(this.name, ...this.snippetArgs)));
-    this.server = http.createServer({ joinDuplicateHeaders: false }, async (request, response) => {
+    const handler = async (request, response) => {
       try {
         await this.handle(request, response, pairs(request.rawHeaders), await bodyOf(request));
       } catch (error) {
         response.destroy(error);
       }
-    });
+    };
+    const options = { joinDuplicateHeaders: false };
+    this.server = this.secure ? https.createServer({ ...options, ...this.secure }, handler) : http.createServer(options, handler);
     await new Promise((resolve) => this.server.listen(this.port, '127.0.0.1', resolve));
   }
 
@@ -89,8 +93,11 @@ class Envoy extends Contract {
       'path_with_escaped_slashes_action', 'stream_idle_timeout', 'common_http_protocol_options', 'http_filters', 'route_config'], 'the manager');
     if (manager.normalize_path !== true || manager.path_with_escaped_slashes_action !== 'REJECT_REQUEST') throw new Error('paths are not normalised');
     this.dropsUnderscores = manager.common_http_protocol_options.headers_with_underscores_action === 'DROP_HEADER';
-    const filter = manager.http_filters[0];
-    if (filter.name !== 'envoy.filters.http.ext_authz') throw new Error('ext_authz comes first');
+    const [mutation, filter] = manager.http_filters;
+    if (mutation.name !== 'envoy.filters.http.header_mutation') throw new Error('what the caller says of its certificate is not taken away first');
+    this.mutations = only(mutation.typed_config, ['@type', 'mutations'], 'header_mutation').mutations.request_mutations;
+    if (filter.name !== 'envoy.filters.http.ext_authz') throw new Error('ext_authz comes second');
+    this.secure = this.readTls(listeners[0].filter_chains[0].transport_socket);
     this.authz = only(filter.typed_config, ['@type', 'failure_mode_allow', 'status_on_error', 'allowed_headers', 'http_service'], 'ext_authz');
     this.service = only(this.authz.http_service, ['server_uri', 'path_prefix', 'authorization_response'], 'http_service');
     only(this.service.authorization_response, ['allowed_upstream_headers', 'allowed_client_headers_on_success'], 'authorization_response');
@@ -98,6 +105,34 @@ class Envoy extends Contract {
     this.routes = manager.route_config.virtual_hosts[0].routes;
     this.clusters = Object.fromEntries(clusters.map((one) => [one.name, envoyAddress(one.load_assignment.endpoints[0].lb_endpoints[0].endpoint.address)]));
     if (net.isIP(listeners[0].address.socket_address.address) === 0) throw new Error('the listener needs an address');
+  }
+
+  // DownstreamTlsContext: with ACCEPT_UNTRUSTED a client is asked for a certificate, and any will do.
+  readTls(socket) {
+    if (!socket) return null;
+    if (socket.name !== 'envoy.transport_sockets.tls') throw new Error('a transport socket that is none of TLS');
+    const context = only(only(socket.typed_config, ['@type', 'common_tls_context'], 'the socket').common_tls_context, ['tls_certificates', 'validation_context'], 'TLS');
+    if (context.validation_context.trust_chain_verification !== 'ACCEPT_UNTRUSTED') throw new Error('no certificate is asked for');
+    const [own] = context.tls_certificates;
+    return { cert: fs.readFileSync(own.certificate_chain.filename), key: fs.readFileSync(own.private_key.filename), requestCert: true, rejectUnauthorized: false };
+  }
+
+  // header_mutation: in order; a value that is empty is not set.
+  mutate(request, headers) {
+    const der = request.socket.getPeerCertificate?.()?.raw;
+    const pem = der ? encodeURIComponent(`-----BEGIN CERTIFICATE-----\n${der.toString('base64').match(/.{1,64}/g).join('\n')}\n-----END CERTIFICATE-----\n`) : '';
+    for (const one of this.mutations) {
+      if (one.remove) {
+        headers = without(headers, [one.remove]);
+        continue;
+      }
+      const { header, append_action: action } = only(one.append, ['header', 'append_action'], 'append');
+      if (action !== 'OVERWRITE_IF_EXISTS_OR_ADD') throw new Error('what the caller sent may stay');
+      const value = header.value.replaceAll('%DOWNSTREAM_PEER_CERT%', pem);
+      headers = without(headers, [header.key]);
+      if (value !== '') headers = [...headers, [header.key, value]];
+    }
+    return headers;
   }
 
   route(target) {
@@ -133,6 +168,7 @@ class Envoy extends Contract {
     const target = this.normalised(request.url);
     if (target === null) return response.writeHead(400, { 'Content-Length': 0 }).end();
     request.url = target;
+    sent = this.mutate(request, sent);
     const headers = this.dropsUnderscores ? sent.filter(([name]) => !name.includes('_')) : sent;
     const route = this.route(request.url);
     if (route?.typed_per_filter_config) return forward(this.clusters[route.route.cluster], request, headers, body, response);

@@ -176,16 +176,18 @@ export function bytesOf({ method, path: target, host, headers, body, isChunked }
 export class Proxy {
   // configure(way): writes the configuration, gives the arguments of the program.
   constructor(name, { command, configure, env = null, differences = {} }) {
-    Object.assign(this, { name, command, configure, env, differences, isDirect: false });
+    Object.assign(this, { name, command, configure, env, differences, isDirect: false, tls: null, secure: null });
   }
 
   get file() {
     return find(this.command);
   }
 
-  async start({ guard, api }) {
+  // tls: { file, client }: it ends TLS with the certificate and key of that file; who calls comes with `client`, options of tls.connect().
+  async start({ guard, api, tls = null }) {
     this.guard = guard;
     this.api = api;
+    this.tls = tls;
     this.folder = fs.mkdtempSync(path.join(os.tmpdir(), 'deputy-test-'));
     this.port = await freePort();
     await this.up();
@@ -197,7 +199,7 @@ export class Proxy {
   }
 
   get snippetArgs() {
-    return ['--resource', RS1, '--guard', `unix:${this.guard.socket}`, '--upstream', `127.0.0.1:${this.api.port}`, '--listen', `127.0.0.1:${this.port}`];
+    return ['--resource', RS1, '--guard', `unix:${this.guard.socket}`, '--upstream', `127.0.0.1:${this.api.port}`, '--listen', `127.0.0.1:${this.port}`, ...(this.tls ? ['--tls', this.tls.file] : [])];
   }
 
   async up() {
@@ -205,16 +207,26 @@ export class Proxy {
     this.process = new Process(this.file, this.configure(this), { cwd: this.folder, env });
     await until(() => {
       if (this.process.exit) throw new Error(`${this.name} ended: ${this.process.stderr}`);
-      return fetch(`http://127.0.0.1:${this.port}/`).then(() => true, () => false);
+      return this.probe().then(() => true, () => false);
     }, `${this.name} answers`);
   }
 
-  wire() {
-    return new Wire({ port: this.port });
+  // A client of its own for each call; `as`: with which certificate, as tls.connect() wants it.
+  wire(as = {}) {
+    return new Wire({ port: this.port, secure: this.tls ? { ...this.tls.client, ...as } : null });
   }
 
-  async send(request) {
+  async probe(headers = []) {
     const wire = this.wire();
+    try {
+      return (await wire.request({ path: '/api', headers })).status;
+    } finally {
+      wire.close();
+    }
+  }
+
+  async send(request, as) {
+    const wire = this.wire(as);
     try {
       return await wire.raw(bytesOf(request), { isHead: request.method === 'HEAD' });
     } finally {
@@ -302,7 +314,7 @@ export class NginxModule extends Proxy {
   // It listens before its guard knows the issuer's keys.
   async up() {
     await super.up();
-    await until(async () => (await fetch(`http://127.0.0.1:${this.port}/api`, { headers: { Authorization: 'Bearer x' } })).status === 401, 'the guard inside is ready');
+    await until(async () => (await this.probe([['Authorization', 'Bearer x']])) === 401, 'the guard inside is ready');
   }
 
   async stop() {
