@@ -8,10 +8,11 @@ import { RS1 } from '../lib/world.mjs';
 import { bytesOf, until } from './ways.mjs';
 
 class Library {
-  constructor() {
-    this.name = 'libdeputy';
-    this.file = program('example/epoll-server');
-    this.missing = this.file ? null : 'example/epoll-server is not built';
+  constructor(example, name) {
+    this.example = example;
+    this.name = name;
+    this.file = program(`example/${example}`);
+    this.missing = this.file ? null : `example/${example} is not built`;
     // The example reads no chunks.
     this.differences = { 'a body in chunks goes through': { status: 400, isForeign: true } };
   }
@@ -21,19 +22,31 @@ class Library {
     return ['POST', 'PUT'].includes(method) ? 'read write' : 'read';
   }
 
-  async start({ guard: { world } }) {
+  get args() {
+    return [];
+  }
+
+  wire() {
+    return new Wire({ port: this.port });
+  }
+
+  async start({ guard: { world }, tls }) {
+    this.tls = tls;
     this.folder = fs.mkdtempSync(path.join(os.tmpdir(), 'deputy-test-'));
     this.port = await freePort();
     this.seen = [];
-    this.process = new Process(this.file, [String(this.port), RS1, world.issuer, world.R1.id, path.join(this.folder, 'audit')],
+    this.process = new Process(this.file, [String(this.port), RS1, world.issuer, world.R1.id, path.join(this.folder, 'audit'), ...this.args],
       { cwd: this.folder, env: { DEPUTY_SECRET: world.R1.secret } });
     await this.process.until(/listens on/);
-    const bare = { method: 'GET', path: '/api', host: null, headers: [['Authorization', 'Bearer x']], body: null, isChunked: false };
-    await until(async () => (await this.send(bare)).status === 401, 'libdeputy is ready');
+    await until(async () => (await this.probe([['Authorization', 'Bearer x']])) === 401, 'libdeputy is ready');
   }
 
-  async send(request) {
-    const wire = new Wire({ port: this.port });
+  async probe(headers) {
+    return (await this.send({ method: 'GET', path: '/api', host: null, headers, body: null, isChunked: false })).status;
+  }
+
+  async send(request, as) {
+    const wire = this.wire(as);
     try {
       const answer = await wire.raw(bytesOf(request));
       if (answer.status === 200) {
@@ -54,8 +67,24 @@ class Library {
   async stop() {
     const exit = this.process.exit ?? (await this.process.kill('SIGTERM'));
     fs.rmSync(this.folder, { recursive: true, force: true });
-    if (exit.code !== 0 || /Sanitizer|runtime error:/.test(this.process.stderr)) throw new Error(`epoll-server: ${JSON.stringify(exit)} ${this.process.stderr}`);
+    if (exit.code !== 0 || /Sanitizer|runtime error:/.test(this.process.stderr)) throw new Error(`${this.example}: ${JSON.stringify(exit)} ${this.process.stderr}`);
   }
 }
 
-export const libdeputy = () => new Library();
+// example/tls-server.c, which ends TLS and gives libdeputy the certificate of the connection.
+class TlsLibrary extends Library {
+  constructor() {
+    super('tls-server', 'libdeputy');
+  }
+
+  get args() {
+    return [this.tls.file];
+  }
+
+  wire(as) {
+    return new Wire({ port: this.port, secure: { ...this.tls.client, ...as } });
+  }
+}
+
+export const libdeputy = () => new Library('epoll-server', 'libdeputy');
+export const libdeputyTls = () => new TlsLibrary();

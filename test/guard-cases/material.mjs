@@ -42,6 +42,7 @@ export class Material {
     const { header, claims } = likeAccessToken(this.minted, { claims: { scope, ...spec.claims } });
     if (spec.at) for (const name of ['iat', 'nbf', 'exp']) claims[name] += spec.at;
     if (spec.bound) claims.cnf = { jkt: this.keys[spec.bound].kid };
+    if (spec.x5t) claims.cnf = { 'x5t#S256': spec.x5t };
     header.kid = spec.sign === 'stranger' ? this.stranger.kid : this.server.kid;
     const jwk = spec.header?.jwk === 'own' ? { jwk: this.stranger.jwk } : {};
     return compact({ ...header, alg: 'ES256', ...spec.header, ...jwk }, without(claims, spec.drop), this.signer(spec.sign, this.server));

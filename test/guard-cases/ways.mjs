@@ -219,7 +219,7 @@ export class Proxy {
   async probe(headers = []) {
     const wire = this.wire();
     try {
-      return (await wire.request({ path: '/api', headers })).status;
+      return (await wire.request({ path: '/api', host: 'rs1.example', headers })).status;
     } finally {
       wire.close();
     }
