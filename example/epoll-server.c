@@ -6,7 +6,6 @@
  * The three moments at which a guarded request may have to wait are all here: for keys (DEPUTY_NEEDS), for the record of a
  * refusal (DEPUTY_RECORDING), and for room in the socket. Meanwhile the loop serves the others. */
 #include <errno.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -331,26 +330,6 @@ static void loop(struct server *server)
 
 /* ------------------------------------------------------------------------------------------------- setting up */
 
-static int listen_on(const char *port)
-{
-    struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), on = 1;
-    socklen_t len = sizeof(address);
-
-    for (const char *digit = port; *digit >= '0' && *digit <= '9'; digit++)
-        address.sin_port = (in_port_t)(address.sin_port * 10 + (*digit - '0'));
-    address.sin_port = htons(address.sin_port);
-    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0 ||
-        bind(fd, (struct sockaddr *)&address, len) != 0 || listen(fd, 128) != 0 ||
-        getsockname(fd, (struct sockaddr *)&address, &len) != 0) {
-        perror("listen");
-        exit(1);
-    }
-    printf("listens on %d\n", ntohs(address.sin_port));
-    fflush(stdout);
-    return fd;
-}
-
 /* `rules`: a file of them, or NULL. */
 static struct deputy_guard *make_guard(char **argv, const char *rules)
 {
@@ -428,7 +407,7 @@ int main(int argc, char **argv)
     server->guard = make_guard(argv, getenv("DEPUTY_RULES"));
     server->fetcher = fetcher_new(server->epoll_fd, true);
     server->path = path_of(argv[2]);
-    server->listen_fd = listen_on(argv[1]);
+    server->listen_fd = http_listen(argv[1], SOCK_NONBLOCK);
     if (server->fetcher == NULL || !watch(server, server->listen_fd, EPOLLIN, EPOLL_CTL_ADD) ||
         !watch(server, server->signal_fd, EPOLLIN, EPOLL_CTL_ADD) ||
         !watch(server, deputy_guard_fd(server->guard), EPOLLIN, EPOLL_CTL_ADD)) {

@@ -1,9 +1,12 @@
 /* Strict where it matters: what could be read in two ways is no request. */
 #include "http.h"
 
+#include <netinet/in.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 
 #define BODY_MAX 65536
 
@@ -110,4 +113,24 @@ size_t http_write(char *buffer, size_t size, int status, const struct deputy_hea
     if ((size_t)len < size)
         len += snprintf(buffer + len, size - (size_t)len, "\r\n%.*s", (int)body.len, body.len > 0 ? body.ptr : "");
     return (size_t)len < size ? (size_t)len : 0;
+}
+
+int http_listen(const char *port, int flags)
+{
+    struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | flags, 0), on = 1;
+    socklen_t len = sizeof(address);
+
+    for (const char *digit = port; *digit >= '0' && *digit <= '9'; digit++)
+        address.sin_port = (in_port_t)(address.sin_port * 10 + (*digit - '0'));
+    address.sin_port = htons(address.sin_port);
+    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0 ||
+        bind(fd, (struct sockaddr *)&address, len) != 0 || listen(fd, 128) != 0 ||
+        getsockname(fd, (struct sockaddr *)&address, &len) != 0) {
+        perror("listen");
+        exit(1);
+    }
+    printf("listens on %d\n", ntohs(address.sin_port));
+    fflush(stdout);
+    return fd;
 }

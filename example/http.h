@@ -18,6 +18,8 @@ struct http_request {
     bool is_last;            /* the client wants the connection closed */
 };
 
+/* A socket that listens on 127.0.0.1, which it says on standard output; `flags` beside SOCK_CLOEXEC. Ends the program when it cannot. */
+int http_listen(const char *port, int flags);
 /* Reads a request at the start of the buffer. 1: there it is; 0: not all of it is there yet; -1: it is none. */
 int http_read(const char *buffer, size_t len, struct http_request *ret_request);
 /* Writes an answer; the number of bytes, 0 when there is not enough room. Content-Length is added. */

@@ -5,7 +5,6 @@
  *
  * A few threads wait in accept(), each serves one connection with one request. libdeputy fetches by itself. An answer tells who
  * called. */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
@@ -195,22 +194,6 @@ static struct deputy_guard *make_guard(char **argv)
     return guard;
 }
 
-static int listen_on(const char *port)
-{
-    const struct sockaddr_in address = { .sin_family = AF_INET,
-                                         .sin_port = htons((uint16_t)strtoul(port, NULL, 10)),
-                                         .sin_addr = { htonl(INADDR_LOOPBACK) } };
-    const int yes = 1;
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes)) != 0 ||
-        bind(fd, (const struct sockaddr *)&address, sizeof(address)) != 0 || listen(fd, 64) != 0) {
-        perror("listen");
-        exit(1);
-    }
-    return fd;
-}
-
 int main(int argc, char **argv)
 {
     struct server server;
@@ -229,11 +212,9 @@ int main(int argc, char **argv)
     sigaddset(&signals, SIGPIPE);
     pthread_sigmask(SIG_BLOCK, &signals, NULL); /* of the threads too */
     sigdelset(&signals, SIGPIPE);
-    server = (struct server){ listen_on(argv[1]), make_tls(argv[6]), make_guard(argv) };
+    server = (struct server){ http_listen(argv[1], 0), make_tls(argv[6]), make_guard(argv) };
     while (count < THREADS && pthread_create(&threads[count], NULL, run, &server) == 0)
         count++;
-    printf("listens on 127.0.0.1:%s\n", argv[1]);
-    (void)fflush(stdout);
     (void)sigwait(&signals, &signal);
     shutdown(server.listen_fd, SHUT_RD); /* accept() ends in all of them */
     for (size_t i = 0; i < count; i++)
