@@ -180,6 +180,21 @@ const HEADERS = [
   { name: 'two', said: [header('other'), header('mine')], status: 400 },
   { name: 'more than any certificate has', said: [`:${Buffer.alloc(8193).toString('base64')}:`], status: 400 },
 ];
+suite.row('T6 nginx-module behind a proxy that writes Client-Cert', async () => {
+  const way = nginxModule((text) => text.replace(/# deputy_client_cert .*/, 'deputy_client_cert header;'));
+  if (way.missing) skip(way.missing);
+  await way.start({ guard, api });
+  try {
+    way.take();
+    for (const one of HEADERS) {
+      const token = tokenOf({});
+      for (const time of ['first', 'second']) await ask(way, one, token, `${one.name}, ${time}`);
+    }
+  } finally {
+    await way.stop();
+  }
+});
+
 for (const way of direct()) {
   for (const one of HEADERS)
     suite.row(`T6 ${way.name}: Client-Cert: ${one.name}`, async () => {

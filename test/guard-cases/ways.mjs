@@ -291,7 +291,8 @@ export const haproxy = (script = null) => new Proxy('haproxy', {
 });
 
 export class NginxModule extends Proxy {
-  constructor() {
+  // edit: what an operator changes in the configuration that is printed.
+  constructor(edit = (text) => text) {
     super('nginx-module', {
       command: 'nginx',
       differences: ofNginx,
@@ -299,8 +300,8 @@ export class NginxModule extends Proxy {
       configure: ({ folder, snippetArgs, guard }) => {
         const secret = path.join(folder, 'guard.secret');
         fs.writeFileSync(secret, guard.world.R1.secret, { mode: 0o600 });
-        fs.writeFileSync(path.join(folder, 'deputy.conf'), snippet('nginx-module', ...snippetArgs, '--issuer', guard.world.issuer,
-          '--client', guard.world.R1.id, '--secret', `file:${secret}`, '--audit', path.join(folder, 'audit'), '--scope', 'read'));
+        fs.writeFileSync(path.join(folder, 'deputy.conf'), edit(snippet('nginx-module', ...snippetArgs, '--issuer', guard.world.issuer,
+          '--client', guard.world.R1.id, '--secret', `file:${secret}`, '--audit', path.join(folder, 'audit'), '--scope', 'read')));
         const user = process.getuid() === 0 ? 'user root; ' : '';
         return nginxWith(folder, `load_module ${modulePath()}; ${user}worker_processes 1;`);
       },
@@ -326,4 +327,4 @@ export class NginxModule extends Proxy {
   }
 }
 
-export const nginxModule = () => new NginxModule();
+export const nginxModule = (edit) => new NginxModule(edit);
