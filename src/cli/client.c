@@ -9,27 +9,28 @@
 #define CLIENTS "/admin/v1/clients"
 #define GRANT_TYPE "urn:ietf:params:oauth:grant-type:%s"
 
-#define SHARED_FLAGS                                                                            \
-    { "name", DEP_FLAG_TEXT, "NAME", 0, "what people call it", 0 },                             \
-        { "jwks",                                                                               \
-          DEP_FLAG_TEXT,                                                                        \
-          "FILE",                                                                               \
-          0,                                                                                    \
-          "public keys for private_key_jwt or self_signed_tls_client_auth: a JWK or a JWK Set", \
-          0 },                                                                                  \
-        { "needs-dpop", DEP_FLAG_SWITCH, NULL, 0, "tokens only with a DPoP proof", 0 },         \
-        { "tls-subject-dn",                                                                     \
-          DEP_FLAG_TEXT,                                                                        \
-          "DN",                                                                                 \
-          0,                                                                                    \
-          "tls_client_auth: by the subject of its certificate, as RFC 4514 writes it",          \
-          0 },                                                                                  \
-        { "tls-san-dns", DEP_FLAG_TEXT, "NAME", 0, "or by a DNS name in it", 0 },               \
-        { "tls-san-uri", DEP_FLAG_TEXT, "URI", 0, "or by a URI in it", 0 },                     \
-        { "tls-san-ip", DEP_FLAG_TEXT, "ADDRESS", 0, "or by an IP address in it", 0 },          \
-        { "tls-san-email", DEP_FLAG_TEXT, "ADDRESS", 0, "or by a mail address in it", 0 },      \
-    {                                                                                           \
-        "default-resource", DEP_FLAG_TEXT, "URI", 0, "used when a request names no resource", 0 \
+#define SHARED_FLAGS                                                                                               \
+    { "name", DEP_FLAG_TEXT, "NAME", 0, "what people call it", 0 },                                                \
+        { "jwks",                                                                                                  \
+          DEP_FLAG_TEXT,                                                                                           \
+          "FILE",                                                                                                  \
+          0,                                                                                                       \
+          "public keys for private_key_jwt or self_signed_tls_client_auth: a JWK or a JWK Set",                    \
+          0 },                                                                                                     \
+        { "needs-dpop", DEP_FLAG_SWITCH, NULL, 0, "tokens only with a DPoP proof", 0 },                            \
+        { "needs-certificate", DEP_FLAG_SWITCH, NULL, 0, "tokens only bound to the client's TLS certificate", 0 }, \
+        { "tls-subject-dn",                                                                                        \
+          DEP_FLAG_TEXT,                                                                                           \
+          "DN",                                                                                                    \
+          0,                                                                                                       \
+          "tls_client_auth: by the subject of its certificate, as RFC 4514 writes it",                             \
+          0 },                                                                                                     \
+        { "tls-san-dns", DEP_FLAG_TEXT, "NAME", 0, "or by a DNS name in it", 0 },                                  \
+        { "tls-san-uri", DEP_FLAG_TEXT, "URI", 0, "or by a URI in it", 0 },                                        \
+        { "tls-san-ip", DEP_FLAG_TEXT, "ADDRESS", 0, "or by an IP address in it", 0 },                             \
+        { "tls-san-email", DEP_FLAG_TEXT, "ADDRESS", 0, "or by a mail address in it", 0 },                         \
+    {                                                                                                              \
+        "default-resource", DEP_FLAG_TEXT, "URI", 0, "used when a request names no resource", 0                    \
     }
 
 static const struct dep_flag create_flags[] = {
@@ -62,6 +63,7 @@ static const struct dep_body_row rows[] = {
     { "resource", "resource", DEP_BODY_TEXT },
     { "default-resource", "default_resource", DEP_BODY_TEXT },
     { "needs-dpop", "needs_dpop", DEP_BODY_SWITCH },
+    { "needs-certificate", "needs_certificate", DEP_BODY_SWITCH },
     { "may-introspect-any", "may_introspect_any", DEP_BODY_SWITCH },
     { "tls-subject-dn", "tls_client_auth_subject_dn", DEP_BODY_TEXT },
     { "tls-san-dns", "tls_client_auth_san_dns", DEP_BODY_TEXT },
@@ -223,7 +225,7 @@ static const struct dep_verb verbs[] = {
     { "list", NULL, 0, 0, "all clients", NULL, 0, list, false },
     { "get", "ID", 1, 1, "one client", NULL, 0, get, false },
     { "update", "ID", 1, 1,
-      "change name, keys, the name in its certificate, DPoP duty, default resource, or turn it off",
+      "change name, keys, the name in its certificate, what its tokens are bound to, default resource, or turn it off",
       DEP_CLI_FLAGS(update_flags), update, false },
     { "rotate-secret", "ID", 1, 1, "a new secret; the old one works on for a while", DEP_CLI_FLAGS(rotate_flags),
       rotate, false },

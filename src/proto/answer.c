@@ -168,6 +168,7 @@ static struct dep_res build_token(struct dep_ctx *c)
         .nbf = c->now,
         .exp = c->now + lifetime_of(c),
         .jkt = c->has_dpop ? c->dpop.jkt : DEP_STR_ABSENT,
+        .x5t = dep_certificate_binding(c),
         .may_act = DEP_P(c, MAY_ACT),
         .agent_name = c->agent->name,
         .agent_version = c->agent->agent_version,

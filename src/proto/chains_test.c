@@ -1,6 +1,7 @@
 /* Properties of delegation over 100,000 generated chains: users of a foreign issuer and agents as subjects, hand-overs, may_act, resources
- * that bind, policies of edges, revocations (attack group D). Whatever is asked, authority only shrinks, nobody leaves the chain, what is
+ * that bind, policies of edges, revocations, tokens bound to certificates (attack group D). Whatever is asked, authority only shrinks, nobody leaves the chain, what is
  * revoked takes all that grew from it along, and the same question has the same answer. */
+#include "crypto/certificate_fixture.h"
 #include "proto/scope.h"
 #include "proto/world_fixture.h"
 
@@ -26,6 +27,7 @@ struct link {
 };
 
 struct chain {
+    bool has_certificates;
     struct link links[LINKS_MAX + 1];
     size_t count;
 };
@@ -89,6 +91,37 @@ static void generate_policies(void)
         agent->delegation_depth_max = pick(8) == 0 ? 1 + (int64_t)pick(4) : 0;
         agent->delegation_lifetime_max_s = pick(8) == 0 ? 30 : 0;
     }
+}
+
+/* One chain in so many has clients whose tokens are bound to their certificates: reading one costs more than all the rest. */
+#define CERTIFICATES 3u
+#define ONE_IN 128u
+static struct dep_str certificates[CERTIFICATES];
+
+static void make_certificates(void)
+{
+    const struct issue what = { .subject = "CN=somebody" };
+
+    for (size_t i = 0; i < CERTIFICATES; i++) {
+        struct issued made = fixture_issue(NULL, EVP_EC_gen("P-256"), &what);
+
+        certificates[i] = fixture_der(&w.texts, &made);
+        fixture_free(&made);
+    }
+}
+
+static void generate_certificates(bool has_any)
+{
+    for (size_t i = 0; i < WORLD_AGENTS; i++)
+        w.clients[i].needs_certificate = has_any && pick(3) == 0;
+}
+
+/* The one of the client, another's or none. */
+static void show_certificate(size_t client, bool has_any)
+{
+    w.certificate = DEP_STR_ABSENT;
+    if (has_any && pick(8) > 0)
+        w.certificate = certificates[pick(8) == 0 ? pick(CERTIFICATES) : client % CERTIFICATES];
 }
 
 static const char *const scopes[] = { "",
@@ -215,6 +248,7 @@ static bool extend(struct chain *chain, size_t who)
     struct outcome o;
 
     generate_request(more, sizeof(more));
+    show_certificate(who, chain->has_certificates);
     o = world_exchange(&w, who, parent->token, more, NO_PROOF);
     if (o.decision.answer != DEP_ANSWER_TOKEN)
         return gives_nothing(&o);
@@ -280,7 +314,7 @@ static bool is_cut_complete(const struct chain *chain)
 /* ---- the test ---- */
 
 static struct {
-    unsigned links, longest, users, bound, cuts;
+    unsigned links, longest, users, bound, certified, cuts;
 } seen;
 
 static bool is_good_chain(void)
@@ -290,6 +324,9 @@ static bool is_good_chain(void)
     struct outcome o;
 
     generate_policies();
+    chain.has_certificates = pick(ONE_IN) == 0;
+    generate_certificates(chain.has_certificates);
+    show_certificate(agent, chain.has_certificates);
     o = begin_chain(agent, next);
     if (o.decision.answer != DEP_ANSWER_TOKEN)
         return gives_nothing(&o);
@@ -310,6 +347,7 @@ static bool is_good_chain(void)
     seen.links += (unsigned)chain.count - 1;
     seen.longest = chain.count > seen.longest ? (unsigned)chain.count : seen.longest;
     seen.bound += chain.links[chain.count - 1].claims.resources_count > 0;
+    seen.certified += !dep_str_is_absent(chain.links[chain.count - 1].claims.x5t) && chain.count > 1;
     seen.cuts++;
     return is_cut_complete(&chain);
 }
@@ -330,6 +368,7 @@ DEP_TEST(D20_nothing_grows_through_any_chain_and_one_cut_takes_all_that_grew)
     /* The generator reaches what it is for. */
     DEP_CHECK(t, seen.links > CHAINS / 4 && seen.longest >= 5);
     DEP_CHECK(t, seen.users > CHAINS / 50 && seen.bound > CHAINS / 100 && seen.cuts > CHAINS / 4);
+    DEP_CHECK(t, seen.certified > CHAINS / ONE_IN / 20);
 }
 
 int main(void)
@@ -340,6 +379,7 @@ int main(void)
     int failed;
 
     world_open(&w);
+    make_certificates();
     failed = dep_test_main(rows, DEP_COUNT(rows));
     world_close(&w);
     return failed;

@@ -1,6 +1,7 @@
 /* Certificates of TLS clients (RFC 8705; oauth.md A9, T1, T2, T6). Whoever ended the TLS connection has seen that the caller has the key:
  * this server, or a proxy that the configuration names, which says so in Client-Cert (RFC 9440). What anybody else sends under that
  * name is not looked at. Who may vouch for a certificate is decided here, not by the proxy. */
+#include "base/b64.h"
 #include "http/client_cert.h"
 #include "proto/client_keys.h"
 #include "proto/ctx.h"
@@ -10,6 +11,7 @@ struct dep_res dep_check_certificate(struct dep_ctx *c)
 {
     struct dep_str header = DEP_STR_ABSENT;
     struct dep_certificate *certificate;
+    struct dep_buf x5t;
 
     c->certificate_der = c->request->certificate;
     if (c->request->is_from_proxy) {
@@ -23,6 +25,11 @@ struct dep_res dep_check_certificate(struct dep_ctx *c)
     if (certificate == NULL)
         return DEP_FAIL(ARENA_FULL);
     DEP_TRY(dep_certificate_parse(c->crypto, c->arena, c->certificate_der, certificate));
+    dep_buf_init_arena(&x5t, c->arena, DEP_JKT_LEN);
+    dep_b64url_put(&x5t, certificate->thumbprint, sizeof(certificate->thumbprint));
+    if (x5t.has_failed)
+        return DEP_FAIL(ARENA_FULL);
+    c->x5t = dep_buf_str(&x5t);
     c->certificate = certificate;
     return DEP_OK;
 }
@@ -90,4 +97,24 @@ struct dep_res dep_check_client_certificate(struct dep_ctx *c)
                    dep_is_ok(dep_trust_check(c->policy->client_trust, c->certificate_der, c->now))
                ? DEP_OK
                : DEP_FAIL(CLIENT_CERTIFICATE_CHAIN);
+}
+
+struct dep_res dep_check_certificate_required(struct dep_ctx *c)
+{
+    return c->client->needs_certificate && c->certificate == NULL ? DEP_FAIL(CLIENT_CERTIFICATE_REQUIRED) : DEP_OK;
+}
+
+static bool is_bound(const struct dep_token *token)
+{
+    return !dep_str_is_absent(token->jkt) || !dep_str_is_absent(token->x5t);
+}
+
+/* rfc8705#3. A certificate that somebody shows without being asked binds nothing: a mesh shows one for everybody, and the token would
+ * be of no use where TLS ends elsewhere. A grant is for the client that it names, who proves itself at the other server. */
+struct dep_str dep_certificate_binding(const struct dep_ctx *c)
+{
+    bool is_asked = c->method == DEP_CLIENT_AUTH_TLS || c->client->needs_certificate || is_bound(&c->subject.token) ||
+                    is_bound(&c->actor.token);
+
+    return c->has_dpop || !is_asked || c->issued != DEP_ISSUED_ACCESS_TOKEN ? DEP_STR_ABSENT : c->x5t;
 }

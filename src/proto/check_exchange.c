@@ -185,27 +185,29 @@ struct dep_res dep_check_actor_owner(struct dep_ctx *c)
     return DEP_OK;
 }
 
+/* What a token is bound to is shown by this request: the same key or certificate, or, by whoever it was handed to, any of its own. */
+static struct dep_res check_bond(const struct dep_ctx *c, const struct dep_token *token, bool is_same)
+{
+    bool is_shown = c->has_dpop || c->certificate != NULL;
+
+    if (!dep_str_is_absent(token->jkt)) {
+        if (is_same ? !c->has_dpop : !is_shown)
+            return DEP_FAIL(DPOP_REQUIRED);
+        if (is_same && !dep_str_eq(token->jkt, c->dpop.jkt))
+            return DEP_FAIL(DPOP_KEY);
+    }
+    if (!dep_str_is_absent(token->x5t) && (is_same ? !dep_str_eq(token->x5t, c->x5t) : !is_shown))
+        return DEP_FAIL(EXCHANGE_CERTIFICATE);
+    return DEP_OK;
+}
+
 /* A bound token never becomes a bearer token (attack cases B49, D28). Whoever narrows its own token proves the same key; whoever was
- * named as its audience binds the result to a key of its own. */
+ * named as its audience binds the result to a key of its own. Of another deputy's token nobody here is the audience: it is for who
+ * holds its key. */
 struct dep_res dep_check_subject_binding(struct dep_ctx *c)
 {
-    const struct dep_token *subject = &c->subject.token;
-    struct dep_str actor_jkt = c->actor.token.jkt;
-
-    /* Nobody here can compare a certificate yet. */
-    if (!dep_str_is_absent(subject->x5t) || !dep_str_is_absent(c->actor.token.x5t))
-        return DEP_FAIL(EXCHANGE_CERTIFICATE);
-    if (!dep_str_is_absent(subject->jkt) || !dep_str_is_absent(actor_jkt)) {
-        if (!c->has_dpop)
-            return DEP_FAIL(DPOP_REQUIRED);
-    }
-    /* Of another deputy's token nobody here is the audience: it is for who holds its key. */
-    if (!dep_str_is_absent(subject->jkt) && (c->is_foreign || (!c->is_handed_over && !c->is_named)) &&
-        !dep_str_eq(subject->jkt, c->dpop.jkt))
-        return DEP_FAIL(DPOP_KEY);
-    if (!dep_str_is_absent(actor_jkt) && !dep_str_eq(actor_jkt, c->dpop.jkt))
-        return DEP_FAIL(DPOP_KEY);
-    return DEP_OK;
+    DEP_TRY(check_bond(c, &c->subject.token, c->is_foreign || (!c->is_handed_over && !c->is_named)));
+    return check_bond(c, &c->actor.token, true);
 }
 
 static struct dep_res add_to_chain(struct dep_ctx *c, struct dep_str id)

@@ -45,15 +45,18 @@ static struct dep_res check_scope(const struct dep_ctx *c)
 }
 
 /* A bound grant is for whoever holds the key; the token is bound to the same one. What else cnf may say, nobody here can check. */
-static struct dep_res check_cnf(const struct dep_ctx *c, const struct dep_json *cnf)
+static struct dep_res check_cnf(struct dep_ctx *c, const struct dep_json *cnf)
 {
-    struct dep_str jkt = DEP_STR_ABSENT;
+    struct dep_token *subject = &c->subject.token;
 
     if (cnf == NULL)
         return DEP_OK;
-    if (!dep_is_ok(dep_json_str(DEP_JSON_GET(cnf, "jkt"), &jkt)) || !c->has_dpop || !dep_str_eq(jkt, c->dpop.jkt))
+    if (!dep_is_ok(dep_token_read_cnf(cnf, subject)))
         return DEP_FAIL(GRANT_KEY);
-    return DEP_OK;
+    if (!dep_str_is_absent(subject->jkt) ? c->has_dpop && dep_str_eq(subject->jkt, c->dpop.jkt)
+                                         : dep_str_eq(subject->x5t, c->x5t))
+        return DEP_OK;
+    return DEP_FAIL(GRANT_KEY);
 }
 
 /* What a grant promises beyond being signed: it is short-lived, and used once. An ID-JAG names its client besides (identity chaining

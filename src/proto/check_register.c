@@ -54,8 +54,8 @@ struct dep_res dep_check_caller_token(struct dep_ctx *c)
         return DEP_FAIL(JWT_AUD);
     if (dep_revocations_cover(c->facts->revocations, token))
         return DEP_FAIL(TOKEN_REVOKED);
-    if (!dep_str_is_absent(token->x5t)) /* nobody here can compare a certificate yet */
-        return DEP_FAIL(TOKEN_NO_CERTIFICATE);
+    if (!dep_str_is_absent(token->x5t) && !dep_str_eq(token->x5t, c->x5t))
+        return c->certificate == NULL ? DEP_FAIL(TOKEN_NO_CERTIFICATE) : DEP_FAIL(TOKEN_CERTIFICATE);
     if (!dep_str_is_absent(token->jkt) && !c->is_dpop_scheme)
         return DEP_FAIL(TOKEN_BOUND_AS_BEARER);
     if (dep_str_is_absent(token->jkt) && c->is_dpop_scheme)
@@ -172,7 +172,8 @@ struct dep_res dep_check_child(struct dep_ctx *c)
     c->child.name = DEP_P(c, NAME);
     c->child.purpose = DEP_P(c, PURPOSE);
     c->child.agent_version = DEP_P(c, AGENT_VERSION);
-    c->child.needs_dpop = !dep_str_is_absent(c->presented.token.jkt);
+    /* A key is what everybody can make; a certificate has to be given. */
+    c->child.needs_dpop = !dep_str_is_absent(c->presented.token.jkt) || !dep_str_is_absent(c->presented.token.x5t);
     DEP_TRY(make_id(c, "agent:", RANDOM_AT_AGENT, &c->child.id));
     return make_id(c, "", RANDOM_AT_CLIENT, &c->child.client_id);
 }

@@ -138,10 +138,10 @@ struct dep_res dep_client_read(struct dep_arena *arena, const struct dep_json *j
     struct dep_str auth = DEP_STR_ABSENT;
 
     DEP_TRY(dep_record_only(
-        json,
-        "id name agent resource default_resource auth grants is_enabled needs_dpop may_introspect_any secrets jwks "
-        "tls_client_auth_subject_dn tls_client_auth_san_dns tls_client_auth_san_uri tls_client_auth_san_ip "
-        "tls_client_auth_san_email created expires"));
+        json, "id name agent resource default_resource auth grants is_enabled needs_dpop needs_certificate "
+              "may_introspect_any secrets jwks "
+              "tls_client_auth_subject_dn tls_client_auth_san_dns tls_client_auth_san_uri tls_client_auth_san_ip "
+              "tls_client_auth_san_email created expires"));
     DEP_TRY(TEXT("id", true, &client.id));
     DEP_TRY(TEXT("name", true, &client.name));
     DEP_TRY(TEXT("agent", false, &client.agent));
@@ -153,6 +153,7 @@ struct dep_res dep_client_read(struct dep_arena *arena, const struct dep_json *j
     DEP_TRY(read_grants(DEP_JSON_GET(json, "grants"), &client.grants));
     DEP_TRY(FLAG("is_enabled", &client.is_enabled));
     DEP_TRY(FLAG("needs_dpop", &client.needs_dpop));
+    DEP_TRY(FLAG("needs_certificate", &client.needs_certificate));
     DEP_TRY(FLAG("may_introspect_any", &client.may_introspect_any));
     DEP_TRY(NUMBER("created", &client.created));
     DEP_TRY(NUMBER("expires", &client.expires));
@@ -204,6 +205,7 @@ void dep_client_write(struct dep_json_writer *writer, const struct dep_client *c
     dep_json_close(writer, ']');
     dep_json_member_bool(writer, "is_enabled", client->is_enabled);
     dep_json_member_bool(writer, "needs_dpop", client->needs_dpop);
+    dep_json_member_bool(writer, "needs_certificate", client->needs_certificate);
     dep_json_member_bool(writer, "may_introspect_any", client->may_introspect_any);
     if (with_secrets && client->secrets_count > 0)
         write_secrets(writer, client);

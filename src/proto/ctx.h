@@ -79,6 +79,7 @@ struct dep_ctx {
     /* client */
     struct dep_str certificate_der;            /* absent: the caller showed no certificate */
     const struct dep_certificate *certificate; /* NULL: the same */
+    struct dep_str x5t;                        /* its x5t#S256 (rfc8705#3.1) */
     enum dep_client_auth method;
     struct dep_str client_id;
     struct dep_secret secret;
@@ -175,6 +176,7 @@ DEP_CHECK_ROW(dep_check_client_guards);
 /* check_certificate.c */
 DEP_CHECK_ROW(dep_check_certificate);
 DEP_CHECK_ROW(dep_check_client_certificate);
+DEP_CHECK_ROW(dep_check_certificate_required);
 /* check_dpop.c */
 DEP_CHECK_ROW(dep_check_dpop_header);
 DEP_CHECK_ROW(dep_check_dpop_required);
@@ -249,6 +251,9 @@ bool dep_target_server_may(const struct dep_ctx *c, const struct dep_agent *agen
 const struct dep_str *dep_target_server_scopes(const struct dep_ctx *c, size_t *ret_count);
 /* The client's name there; absent: it is not known there. */
 struct dep_str dep_target_server_client(const struct dep_ctx *c);
+
+/* check_certificate.c: the thumbprint that the token of this request is bound to; absent: none. A proof comes first: cnf names one key. */
+struct dep_str dep_certificate_binding(const struct dep_ctx *c);
 
 /* Shared by exchange, introspection and revocation. */
 void dep_presented_open(struct dep_ctx *c, struct dep_str text, struct dep_presented *presented);

@@ -150,7 +150,8 @@ struct dep_client {
     enum dep_client_auth auth;
     unsigned grants; /* DEP_GRANT_ bits */
     bool is_enabled;
-    bool needs_dpop; /* dpop_bound_access_tokens (rfc9449#5.2) */
+    bool needs_dpop;        /* dpop_bound_access_tokens (rfc9449#5.2) */
+    bool needs_certificate; /* tls_client_certificate_bound_access_tokens (rfc8705#3.4) */
     bool may_introspect_any;
     struct dep_client_secret secrets[DEP_SECRETS_LIVE];
     size_t secrets_count;

@@ -1,4 +1,5 @@
 /* An agent registers one below itself: with a token of its own for this issuer, within its ceiling, and nobody else does. */
+#include "crypto/certificate_fixture.h"
 #include "proto/world_fixture.h"
 
 static struct world w;
@@ -39,7 +40,8 @@ static struct outcome call(const char *scheme, struct dep_str token, struct dep_
                                    .path = DEP_STR("/oauth/agents"),
                                    .body = dep_str_c(body),
                                    .headers = headers,
-                                   .headers_count = 1 };
+                                   .headers_count = 1,
+                                   .certificate = w.certificate };
 
     if (scheme != NULL) {
         (void)snprintf(authorization, sizeof(authorization), "%s %.*s", scheme, DEP_STR_ARG(token));
@@ -95,6 +97,29 @@ DEP_TEST(a_token_of_a_certificate_needs_it)
     check_refused(t, "none", call("Bearer", text, NO_PROOF, GOOD), DEP_ERR_TOKEN_NO_CERTIFICATE, 401);
     check_refused(t, "a proof in its place", call("DPoP", text, proof_for(text, WORLD_ISSUER "/oauth/agents"), GOOD),
                   DEP_ERR_TOKEN_NO_CERTIFICATE, 401);
+}
+
+DEP_TEST(a_token_of_a_certificate_comes_with_it)
+{
+    const struct issue what = { .subject = "CN=somebody" };
+    struct issued one = fixture_issue(NULL, EVP_EC_gen("P-256"), &what);
+    struct issued other = fixture_issue(NULL, EVP_EC_gen("P-256"), &what);
+    struct dep_str token;
+    struct outcome o;
+
+    w.clients[ROOT].needs_certificate = true;
+    w.certificate = fixture_der(&w.texts, &one);
+    token = ask_token(ROOT, NO_PROOF).token;
+    o = call("Bearer", token, NO_PROOF, GOOD);
+    /* What grows from a bound token is bound too: to a key, which every agent can make. */
+    DEP_CHECK(t, o.decision.answer == DEP_ANSWER_CHILD && o.decision.child.needs_dpop);
+    w.certificate = fixture_der(&w.texts, &other);
+    check_refused(t, "another", call("Bearer", token, NO_PROOF, GOOD), DEP_ERR_TOKEN_CERTIFICATE, 401);
+    w.certificate = DEP_STR_ABSENT;
+    check_refused(t, "none", call("Bearer", token, NO_PROOF, GOOD), DEP_ERR_TOKEN_NO_CERTIFICATE, 401);
+    w.clients[ROOT].needs_certificate = false;
+    fixture_free(&one);
+    fixture_free(&other);
 }
 
 DEP_TEST(a_bound_token_needs_its_proof)
@@ -190,6 +215,7 @@ int main(void)
     static const struct dep_test_row rows[] = {
         DEP_ROW(a_parent_registers_within_its_ceiling),
         DEP_ROW(a_token_of_a_certificate_needs_it),
+        DEP_ROW(a_token_of_a_certificate_comes_with_it),
         DEP_ROW(a_bound_token_needs_its_proof),
         DEP_ROW(D31_nobody_else_registers),
         DEP_ROW(D20_a_child_is_never_wider),

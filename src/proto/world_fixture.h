@@ -61,6 +61,7 @@ struct world {
     char client_ids[WORLD_AGENTS + 2][32];
     char body[40000]; /* of the last request: its decision points into it */
     struct dep_header headers[3];
+    struct dep_str certificate; /* of the TLS connection by which requests come; absent: none */
 };
 
 /* What a request brought. */
@@ -434,6 +435,7 @@ static inline struct outcome world_post(struct world *w, enum dep_endpoint endpo
         .body = dep_str_c(w->body),
         .headers = w->headers,
         .headers_count = dep_str_is_absent(proof) ? 2 : 3,
+        .certificate = w->certificate,
     };
 
     return world_run(w, &request);
@@ -495,6 +497,11 @@ static inline unsigned world_reach(const struct world *w, const struct dep_token
     return reach;
 }
 
+static inline bool world_is_bearer(const struct dep_token *token)
+{
+    return dep_str_is_absent(token->jkt) && dep_str_is_absent(token->x5t);
+}
+
 /* What a child may not be, whatever was asked. */
 static inline bool world_is_within(const struct world *w, const struct dep_token *child, const struct dep_token *parent)
 {
@@ -506,8 +513,7 @@ static inline bool world_is_within(const struct world *w, const struct dep_token
     return keeps_actors && dep_scope_within(child->scope, parent->scope) && child->exp <= parent->exp &&
            (world_reach(w, child) & ~world_reach(w, parent)) == 0 && dep_str_eq(child->sub, parent->sub) &&
            dep_str_eq(child->org_id, parent->org_id) && child->lineage_count == parent->lineage_count + 1 &&
-           dep_str_eq(child->lineage[0], parent->jti) &&
-           (dep_str_is_absent(parent->jkt) || !dep_str_is_absent(child->jkt));
+           dep_str_eq(child->lineage[0], parent->jti) && (world_is_bearer(parent) || !world_is_bearer(child));
 }
 
 static inline void world_check_issued(struct dep_test *t, struct outcome o, int line)

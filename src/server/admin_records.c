@@ -370,10 +370,10 @@ struct dep_res dep_admin_clients_create(struct dep_admin *a)
     dep_buf_init_arena(&generated, a->arena, 1024);
     dep_json_begin(&writer, &generated);
     put_generated_client(a, &writer, id, dep_str_is_absent(secret) ? NULL : &record);
-    DEP_TRY(dep_admin_create_record(
-        a, DEP_RECORD_CLIENT, id, dep_buf_str(&generated),
-        "name agent resource auth jwks grants needs_dpop default_resource may_introspect_any expires " TLS_NAMES,
-        &text));
+    DEP_TRY(dep_admin_create_record(a, DEP_RECORD_CLIENT, id, dep_buf_str(&generated),
+                                    "name agent resource auth jwks grants needs_dpop needs_certificate "
+                                    "default_resource may_introspect_any expires " TLS_NAMES,
+                                    &text));
     a->event = "client.created";
     return show_client(a, text, secret);
 }
@@ -385,7 +385,8 @@ struct dep_res dep_admin_clients_update(struct dep_admin *a)
 
     DEP_TRY(check_client_links(a));
     DEP_TRY(dep_admin_update_record(
-        a, DEP_RECORD_CLIENT, "name is_enabled needs_dpop default_resource jwks may_introspect_any " TLS_NAMES, &text));
+        a, DEP_RECORD_CLIENT,
+        "name is_enabled needs_dpop needs_certificate default_resource jwks may_introspect_any " TLS_NAMES, &text));
     if (dep_is_ok(dep_json_bool(DEP_JSON_GET(a->body, "is_enabled"), &is_enabled)) && !is_enabled)
         DEP_TRY(dep_admin_revoke(a, DEP_REVOKED_CLIENT, a->target));
     a->event = "client.updated";

@@ -168,6 +168,8 @@ static bool write_metadata(struct dep_settings *settings)
         LIST(&writer, "dpop_signing_alg_values_supported", "ES256", "EdDSA", "Ed25519", "PS256", "RS256");
     else
         LIST(&writer, "dpop_signing_alg_values_supported", "ES256", "EdDSA", "Ed25519");
+    if (dep_config_has_client_certificates(settings->config))
+        dep_json_member_bool(&writer, "tls_client_certificate_bound_access_tokens", true);
     dep_json_close(&writer, '}');
     settings->metadata_len = buf.len;
     return !buf.has_failed;

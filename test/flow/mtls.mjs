@@ -5,8 +5,8 @@ import os from 'node:os';
 import path from 'node:path';
 import { X509Certificate, createHash } from 'node:crypto';
 import { Authority, hasOpenssl } from '../lib/authority.mjs';
-import { Client, GRANT } from '../lib/client.mjs';
-import { decode } from '../lib/forge.mjs';
+import { Client, GRANT, TYPE } from '../lib/client.mjs';
+import { Key, decode, proof } from '../lib/forge.mjs';
 import { Haproxy } from '../lib/haproxy.mjs';
 import { Ledger } from '../lib/ledger.mjs';
 import { Suite, check, equal } from '../lib/tap.mjs';
@@ -223,6 +223,52 @@ suite.row('introspection and revocation take the same methods', async () => {
   equal((await client(byName).post('/oauth/revoke', [['token', token], ['client_id', byName]])).status, 200, 'revoked');
   equal((await client(guard).post('/oauth/introspect', [['token', token], ['client_id', guard]])).json.active, false, 'dead');
   wire.close();
+});
+
+suite.row('T3 tokens are bound to the certificate, and stay so', async () => {
+  const other = clients.client('other', { san: 'DNS:other.example' });
+  const id = await make('tls_client_auth', { tls_client_auth_subject_dn: 'CN=worker' });
+  const answer = await ask(id, own);
+  const token = ledger.token(answer, 'bound');
+  equal([answer.json.token_type, decode(token).claims.cnf], ['Bearer', { 'x5t#S256': x5t(own) }], 'cnf');
+  const seen = await world.R1.introspect(token);
+  equal([seen.json.active, seen.json.token_type, seen.json.cnf], [true, 'Bearer', { 'x5t#S256': x5t(own) }], 'introspection');
+  const exchange = (pair, more = {}) => ask(id, pair, { pairs: { grant_type: GRANT.exchange, subject_token: token, subject_token_type: TYPE.access, ...more } });
+  const narrowed = ledger.token(await exchange(own), 'narrowed');
+  equal(decode(narrowed).claims.cnf, { 'x5t#S256': x5t(own) }, 'still bound');
+  // The certificate is renewed between issuing and exchange: the same client, another certificate.
+  refused(await exchange(clients.client('worker')), 'another certificate of the same name', 'invalid_request', 400);
+  refused(await exchange(other), 'another client\'s certificate');
+  // Handed to another agent, whose client has a secret: it shows a certificate of its own, or a proof, or gets nothing.
+  const handed = await ask(id, own, { pairs: { audience: world.helper.id } });
+  const subject = ledger.token(handed, 'handed over');
+  const delegate = async (pair, options = {}) => {
+    const wire = over(pair);
+    const client = world.CP.over(wire);
+    return client.exchange(subject, { resource: RS1, scope: 'read' }, { proof: null, ...options }).finally(() => wire.close());
+  };
+  equal(decode(ledger.token(await delegate(other), 'a certificate of its own')).claims.cnf, { 'x5t#S256': x5t(other) }, 'bound to it');
+  const key = Key.generate('ES256');
+  const nonce = { proof: proof(key, { url: `${issuer}/oauth/token` }) };
+  const first = await delegate(null, nonce);
+  const again = first.status === 200 ? first : await delegate(null, { proof: proof(key, { url: `${issuer}/oauth/token`, nonce: first.header('dpop-nonce') }) });
+  equal(decode(ledger.token(again, 'a key of its own')).claims.cnf, { jkt: key.kid }, 'bound to it');
+  refused(await delegate(null), 'nothing', 'invalid_request', 400);
+});
+
+suite.row('T5 a client whose tokens must be bound brings its certificate', async () => {
+  const { json } = await over(null).request({ path: '/.well-known/oauth-authorization-server' });
+  equal(json.tls_client_certificate_bound_access_tokens, true, 'metadata');
+  const strict = await world.client('strict', 'basic', { agent: world.worker, default_resource: RS1, needs_certificate: true });
+  const take = (pair) => {
+    const wire = over(pair);
+    return strict.over(wire).token({ scope: 'read' }).finally(() => wire.close());
+  };
+  refused(await take(null), 'without', 'invalid_request', 400);
+  equal(decode(ledger.token(await take(own), 'with')).claims.cnf, { 'x5t#S256': x5t(own) }, 'bound');
+  equal(decode(ledger.token(await take(selfSigned), 'with any: it authenticates nobody here')).claims.cnf, { 'x5t#S256': x5t(selfSigned) }, 'bound');
+  await daemon.admin('PATCH', `/clients/${strict.id}`, { needs_certificate: false }, { want: 200 });
+  equal(decode(ledger.token(await take(own), 'not asked for')).claims.cnf, undefined, 'a mesh shows one for everybody');
 });
 
 suite.row('HUP: another proxy, another authority; a bad file keeps the old ones', async () => {
