@@ -63,6 +63,8 @@ static const struct dep_flag snippet_flags[] = {
     { "client", DEP_FLAG_TEXT, "ID", 0, "nginx-module: the resource's client at the issuer", 0 },
     { "secret", DEP_FLAG_TEXT, "file:PATH", 0, "nginx-module: where its secret is", 0 },
     { "audit", DEP_FLAG_TEXT, "DIR", 0, "nginx-module: its audit log", 0 },
+    { "ledger", DEP_FLAG_TEXT, "FILE", 0, "nginx-module: writes with an Idempotency-Key are run once, by this ledger",
+      0 },
     { "scope", DEP_FLAG_TEXT, "\"SCOPE…\"", 0, "nginx-module: what every request needs", 0 },
 };
 

@@ -124,10 +124,11 @@ static const struct text {
     { "secret", "file:/etc/deputy/guard.secret", ":/._-", "file:/ABSOLUTE/PATH" },
     { "audit", "/var/lib/deputy/guard-audit", "/._-", "a path of letters, digits, '.', '_', '-' and '/'" },
     { "lua", "/etc/haproxy/deputy.lua", "/._-", "a path of letters, digits, '.', '_', '-' and '/'" },
+    { "ledger", "", "/._-", "a path of letters, digits, '.', '_', '-' and '/'" },
     { "tls", "", "/._-", "a path of letters, digits, '.', '_', '-' and '/'" },
     { "scope", "", " :/._~-", "scopes of letters, digits, ':', '/', '.', '_', '~' and '-'" },
 };
-enum { RESOURCE, ISSUER, CLIENT, SECRET, AUDIT, LUA, TLS, SCOPE, TEXTS };
+enum { RESOURCE, ISSUER, CLIENT, SECRET, AUDIT, LUA, LEDGER, TLS, SCOPE, TEXTS };
 
 struct values {
     const struct proxy *proxy;
@@ -193,7 +194,7 @@ static int read_texts(struct dep_cli *cli, struct values *values)
         bool is_given = dep_cli_has(cli, texts[i].flag);
 
         values->text[i] = dep_str_c(is_given ? dep_cli_get(cli, texts[i].flag) : texts[i].otherwise);
-        if ((is_given || i < TLS) && !is_plain(values->text[i], texts[i].others))
+        if ((is_given || i < LEDGER) && !is_plain(values->text[i], texts[i].others))
             return bad(cli, texts[i].flag, texts[i].why);
     }
     /* The path becomes a part of regular expressions: only the dot has a meaning there, and is escaped. */
@@ -224,6 +225,21 @@ static void put_scope(struct dep_buf *buf, struct dep_str scope)
     dep_buf_put_c(buf, scope.len > 0 ? ";" : "");
 }
 
+/* nginx-module: writes that happen once (deputy-idempotency(7)). */
+static void put_ledger(struct dep_buf *buf, struct dep_str file)
+{
+    if (file.len == 0) {
+        dep_buf_put_c(buf, "# for writes that happen once: --ledger");
+        return;
+    }
+    dep_buf_put_c(buf,
+                  "deputy_idempotency on; # a write with an Idempotency-Key is run once, however often it is sent\n"
+                  "    deputy_idempotency_ledger ");
+    dep_buf_put(buf, file);
+    dep_buf_put_c(buf, ";\n    proxy_next_upstream off; # else a write that one server has got is sent to the next\n"
+                       "    proxy_ignore_client_abort on; # else one whose caller has gone is cut off");
+}
+
 static void put_tls(struct dep_buf *buf, const struct proxy *proxy, struct dep_str file)
 {
     const char *text = file.len > 0 ? proxy->tls : proxy->without;
@@ -238,7 +254,9 @@ static void put_tls(struct dep_buf *buf, const struct proxy *proxy, struct dep_s
 /* One @NAME@ of a template. */
 static void put_value(struct dep_buf *buf, const struct values *values, struct dep_str name)
 {
-    static const char *const names[TEXTS] = { "RESOURCE", "ISSUER", "CLIENT", "SECRET", "AUDIT", "LUA", NULL, NULL };
+    static const char *const names[TEXTS] = {
+        "RESOURCE", "ISSUER", "CLIENT", "SECRET", "AUDIT", "LUA", NULL, NULL, NULL
+    };
 
     for (size_t i = 0; i < TEXTS; i++)
         if (names[i] != NULL && dep_str_eq_c(name, names[i])) {
@@ -259,6 +277,8 @@ static void put_value(struct dep_buf *buf, const struct values *values, struct d
         put_path(buf, values->path);
     else if (dep_str_eq(name, DEP_STR("TLS")))
         put_tls(buf, values->proxy, values->text[TLS]);
+    else if (dep_str_eq(name, DEP_STR("LEDGER")))
+        put_ledger(buf, values->text[LEDGER]);
     else if (dep_str_eq(name, DEP_STR("SCHEME")))
         dep_buf_put_c(buf, values->text[TLS].len > 0 ? "https" : "http");
     else if (dep_str_eq(name, DEP_STR("CERTIFICATES")))

@@ -44,6 +44,9 @@ DEP_TEST(addresses_are_written_as_each_proxy_reads_them)
                             "ssl_certificate_key /etc/tls/api.pem;", "ssl_verify_client optional_no_ca;", NULL });
     check(t, "guard snippet nginx-module --tls /a.pem",
           (const char *[]){ "listen 127.0.0.1:8000 ssl;", "\n    deputy_client_cert tls;", NULL });
+    check(t, "guard snippet nginx-module --ledger /var/lib/deputy/ledger",
+          (const char *[]){ "deputy_idempotency on;", "deputy_idempotency_ledger /var/lib/deputy/ledger;",
+                            "proxy_next_upstream off;", "proxy_ignore_client_abort on;", NULL });
     check(t, "guard snippet nginx-module",
           (const char *[]){ "listen 127.0.0.1:8000; #", "\n    # deputy_client_cert tls;", NULL });
     check(t, "guard snippet haproxy --tls /a.pem",
@@ -72,6 +75,7 @@ DEP_TEST(what_could_break_out_of_a_configuration_is_refused)
         "guard snippet nginx --guard 'unix:/run/a;b'",
         "guard snippet nginx --tls '/a.pem;b'",
         "guard snippet nginx --tls '/a pem'",
+        "guard snippet nginx-module --ledger '/a;b'",
         "guard snippet nginx --tls ''",
         "guard snippet traefik --tls /a.pem",
         "guard snippet nginx --guard unix:",

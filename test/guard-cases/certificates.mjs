@@ -181,7 +181,7 @@ const HEADERS = [
   { name: 'more than any certificate has', said: [`:${Buffer.alloc(8193).toString('base64')}:`], status: 400 },
 ];
 suite.row('T6 nginx-module behind a proxy that writes Client-Cert', async () => {
-  const way = nginxModule((text) => text.replace(/# deputy_client_cert .*/, 'deputy_client_cert header;'));
+  const way = nginxModule({ edit: (text) => text.replace(/# deputy_client_cert .*/, 'deputy_client_cert header;') });
   if (way.missing) skip(way.missing);
   await way.start({ guard, api });
   try {

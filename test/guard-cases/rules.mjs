@@ -10,7 +10,7 @@ import { RS1, World } from '../lib/world.mjs';
 import { all, direct, proxies } from './all.mjs';
 import { envoy, traefik } from './contracts.mjs';
 import { Material } from './material.mjs';
-import { Api, Guard, bytesOf, caddy, haproxy, nginx, until } from './ways.mjs';
+import { Api, Guard, bytesOf, caddy, haproxy, nginx, nginxModule, until } from './ways.mjs';
 
 const suite = new Suite('guard rules');
 const world = await World.start();
@@ -452,6 +452,27 @@ suite.row('G11 HAProxy: a script that fails, or a guard that says too little, le
   mute.closeAllConnections();
   mute.close();
   equal(api.take().length, 0, 'nothing reached the API');
+});
+
+suite.row('N02 N03 nginx-module: with the ledger that is printed a write is run once, however often it is sent', async () => {
+  const way = nginxModule({ more: (folder) => ['--ledger', path.join(folder, 'ledger')] });
+  if (way.missing) skip(way.missing);
+  await way.start({ guard, api });
+  try {
+    const { token, ...write } = material.request({ name: 'a write', method: 'POST', body: '{"pay":1}', headers: [['Idempotency-Key', '"8e03978e-40d5"'], ['Content-Type', 'application/json']] }, way);
+    check(token, 'a token');
+    way.take();
+    const [first, second] = [await way.send(write), await way.send(write)];
+    equal([first.status, first.header('idempotency-replayed')], [200, null], `the first: ${first.text}`);
+    equal([second.status, second.header('idempotency-replayed'), second.text], [200, 'true', first.text], `again: ${second.text}`);
+    equal(way.take().length, 1, 'it reached the API once');
+    const other = await way.send({ ...write, body: '{"pay":2}' });
+    equal([other.status, other.json?.type], [422, 'urn:deputy:error:idempotency-key-reused'], other.text);
+    equal((await way.send({ ...write, headers: write.headers.filter(([name]) => name !== 'Idempotency-Key') })).status, 200, 'without a key it is not asked for one');
+    equal(way.take().length, 1, 'the one without a key reached the API');
+  } finally {
+    await way.stop();
+  }
 });
 
 suite.row('B37 clock jumps: tokens and proofs of another time are refused through each way, a used proof stays used', async () => {

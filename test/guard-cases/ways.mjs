@@ -291,8 +291,8 @@ export const haproxy = (script = null) => new Proxy('haproxy', {
 });
 
 export class NginxModule extends Proxy {
-  // edit: what an operator changes in the configuration that is printed.
-  constructor(edit = (text) => text) {
+  // edit: what an operator changes in the configuration that is printed; more: flags for it, given the folder.
+  constructor({ edit = (text) => text, more = () => [] } = {}) {
     super('nginx-module', {
       command: 'nginx',
       differences: ofNginx,
@@ -301,7 +301,7 @@ export class NginxModule extends Proxy {
         const secret = path.join(folder, 'guard.secret');
         fs.writeFileSync(secret, guard.world.R1.secret, { mode: 0o600 });
         fs.writeFileSync(path.join(folder, 'deputy.conf'), edit(snippet('nginx-module', ...snippetArgs, '--issuer', guard.world.issuer,
-          '--client', guard.world.R1.id, '--secret', `file:${secret}`, '--audit', path.join(folder, 'audit'), '--scope', 'read')));
+          '--client', guard.world.R1.id, '--secret', `file:${secret}`, '--audit', path.join(folder, 'audit'), '--scope', 'read', ...more(folder))));
         const user = process.getuid() === 0 ? 'user root; ' : '';
         return nginxWith(folder, `load_module ${modulePath()}; ${user}worker_processes 1;`);
       },
@@ -327,4 +327,4 @@ export class NginxModule extends Proxy {
   }
 }
 
-export const nginxModule = (edit) => new NginxModule(edit);
+export const nginxModule = (options) => new NginxModule(options);
