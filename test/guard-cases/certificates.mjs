@@ -5,9 +5,10 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { Authority, hasOpenssl } from '../lib/authority.mjs';
-import { b64u, sha256 } from '../lib/forge.mjs';
+import { Client } from '../lib/client.mjs';
+import { b64u, decode, sha256 } from '../lib/forge.mjs';
 import { Suite, check, equal, skip } from '../lib/tap.mjs';
-import { World } from '../lib/world.mjs';
+import { RS1, World } from '../lib/world.mjs';
 import { direct } from './all.mjs';
 import { envoy, traefik } from './contracts.mjs';
 import { libdeputyTls } from './library.mjs';
@@ -36,7 +37,8 @@ const escaped = (name) => encodeURIComponent(clients[name].pem);
 const x5t = b64u(sha256(clients.mine.der));
 const tls = { file, client: { ca: authority.pem, servername: 'rs1.example' } };
 
-const world = await World.start();
+const PROXY = '127.0.0.9'; // the address from which deputyd takes Client-Cert
+const world = await World.start({ config: { client_certificates: 'proxy', client_certificates_from: `[${PROXY}]` } });
 const material = await Material.make(world);
 const guard = await Guard.start(world, { args: ['--client-cert'] });
 const plain = await Guard.start(world);
@@ -65,7 +67,7 @@ const CASES = [
   { name: 'an unbound token without one', free: true, status: 200 },
 ];
 
-const tokenOf = (one) => material.token(one.free ? {} : { x5t }, 'read');
+const tokenOf = (one) => material.token(one.free ? {} : { x5t: one.x5t ?? x5t }, 'read');
 const requestOf = (one, token) => ({
   method: 'GET', path: '/api/items', host: 'rs1.example', body: null, isChunked: false,
   headers: [['Authorization', `Bearer ${token}`], ...(one.said ?? []).map((value) => ['Client-Cert', value])],
@@ -164,11 +166,37 @@ suite.row('T6 haproxy with TLS before a guard that is not told of certificates',
   }
 });
 
+suite.row('T3 a token that deputyd has issued to a client by its certificate, at three guards', async () => {
+  const jwk = new X509Certificate(clients.mine.pem).publicKey.export({ format: 'jwk' });
+  const { id } = await world.daemon.create('clients', {
+    name: 'by certificate', auth: 'self_signed_tls_client_auth', jwks: { keys: [jwk] }, agent: world.worker.id, default_resource: RS1,
+  });
+  const wire = world.daemon.wire({ localAddress: PROXY });
+  const answer = await new Client(world.daemon, { id, auth: 'none', wire }).token({ client_id: id, scope: 'read' }, { headers: [['Client-Cert', header('mine')]] });
+  wire.close();
+  const { access_token: token, token_type: type } = answer.json;
+  equal([answer.status, type, decode(token).claims.cnf], [200, 'Bearer', { 'x5t#S256': x5t }], answer.text);
+  for (const way of [haproxy(), nginxModule(), libdeputyTls()]) {
+    if (way.missing) continue;
+    await way.start({ guard, api, tls });
+    try {
+      way.take();
+      await ask(way, { as: 'mine', status: 200 }, token, `${way.name}: its certificate`);
+      await ask(way, { as: 'other', status: 401 }, token, `${way.name}: another's`);
+      await ask(way, { status: 401 }, token, `${way.name}: none`);
+    } finally {
+      await way.stop();
+    }
+  }
+});
+
 // The endpoints themselves: here the header is the proxy's.
+const largest = Buffer.alloc(8192, 'a certificate that nobody parses');
 const HEADERS = [
   { name: 'RFC 9440', said: [header('mine')], status: 200 },
   { name: 'PEM in percent-encoding', said: [escaped('mine')], status: 200 },
   { name: 'PEM, with what need not be escaped as it is', said: [escaped('mine').replaceAll('%2B', '+').replaceAll('%2F', '/').replaceAll('%3D', '=')], status: 200 },
+  { name: 'the largest that there is', said: [`:${largest.toString('base64')}:`], x5t: b64u(sha256(largest)), status: 200 },
   { name: 'none', said: [], status: 401 },
   { name: 'blank', said: [''], status: 401 },
   { name: 'another\'s', said: [header('other')], status: 401 },
@@ -186,8 +214,9 @@ suite.row('T6 nginx-module behind a proxy that writes Client-Cert', async () => 
   await way.start({ guard, api });
   try {
     way.take();
-    for (const one of HEADERS) {
-      const token = tokenOf({});
+    // nginx itself answers a line of more than 8 KiB (large_client_header_buffers).
+    for (const one of HEADERS.filter(({ said }) => said.every((value) => value.length < 8000))) {
+      const token = tokenOf(one);
       for (const time of ['first', 'second']) await ask(way, one, token, `${one.name}, ${time}`);
     }
   } finally {
@@ -199,7 +228,7 @@ for (const way of direct()) {
   for (const one of HEADERS)
     suite.row(`T6 ${way.name}: Client-Cert: ${one.name}`, async () => {
       await way.start({ guard });
-      const token = tokenOf({});
+      const token = tokenOf(one);
       for (const time of ['first', 'second']) await ask(way, one, token, time);
     });
   suite.row(`T6 ${way.name}: Client-Cert at a guard that is not told of it`, async () => {
