@@ -75,8 +75,10 @@ static bool read_hex(struct reader *r)
     size_t start = ++r->at;
 
     dep_buf_put_char(&r->out, '#');
-    for (; hex_of(peek(r)) >= 0; r->at++)
-        dep_buf_put_char(&r->out, "0123456789abcdef"[hex_of(peek(r))]);
+    for (int nibble = hex_of(peek(r)); nibble >= 0; nibble = hex_of(peek(r))) {
+        dep_buf_put_char(&r->out, "0123456789abcdef"[nibble]);
+        r->at++;
+    }
     skip_blanks(r);
     return r->at > start && (r->at - start) % 2 == 0;
 }
