@@ -3,7 +3,7 @@
 
 #include <openssl/rsa.h>
 
-#include "crypto/certificate_fixture.h"
+#include "test/certificates.h"
 #include "test/unit.h"
 
 #define NOW INT64_C(1700000000)

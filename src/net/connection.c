@@ -54,6 +54,14 @@ static void name_peer(struct dep_net_connection *connection)
     connection->peer_len = strlen(connection->peer);
 }
 
+static void begin_tls(const struct dep_net_server *server, struct MHD_Connection *mhd)
+{
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+
+    if (server->config.tls != NULL && info != NULL && info->tls_session != NULL)
+        dep_net_tls_begin(server->config.tls, info->tls_session, server->config.asks_certificate);
+}
+
 static void open_connection(struct dep_net_server *server, struct MHD_Connection *mhd, void **socket_context)
 {
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
@@ -101,8 +109,10 @@ void dep_net_on_connection(void *closure, struct MHD_Connection *mhd, void **soc
 {
     struct dep_net_server *server = closure;
 
-    if (code == MHD_CONNECTION_NOTIFY_STARTED)
+    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+        begin_tls(server, mhd);
         open_connection(server, mhd, socket_context);
-    else
+    } else {
         close_connection(server, socket_context);
+    }
 }

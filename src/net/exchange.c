@@ -83,6 +83,13 @@ static bool take_head(struct dep_net_entry *entry, const char *method, const cha
     return entry->headers_count > DEP_NET_HEADERS_MAX || dep_net_layout_end(&collecting.layout, info->header_size);
 }
 
+static struct dep_str shown_certificate(struct MHD_Connection *mhd)
+{
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+
+    return info != NULL && info->tls_session != NULL ? dep_net_tls_peer(info->tls_session) : DEP_STR_ABSENT;
+}
+
 static void describe(struct dep_net_entry *entry)
 {
     struct dep_net_exchange *exchange = &entry->exchange;
@@ -97,6 +104,8 @@ static void describe(struct dep_net_entry *entry)
     exchange->peer = connection != NULL ? dep_str(connection->peer, connection->peer_len) : DEP_STR("");
     exchange->peer_uid = connection != NULL ? connection->uid : -1;
     exchange->peer_gid = connection != NULL ? connection->gid : -1;
+    if (entry->server->config.asks_certificate)
+        exchange->certificate = shown_certificate(entry->mhd);
 }
 
 static bool reserve_body(struct dep_net_entry *entry)

@@ -11,6 +11,7 @@
 #include "net/listen.h"
 #include "net/request.h"
 #include "net/server.h"
+#include "net/tls_session.h"
 
 /* Bodies up to this size live in the exchange's own allocation. */
 #define DEP_NET_BODY_INLINE 2048u

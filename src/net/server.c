@@ -5,6 +5,7 @@
 #include "net/server.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -21,6 +22,9 @@
 /* How long the last answers may take to go out. */
 #define LAST_WORD_MS 1000
 
+/* Bytes of a close_notify alert in TLS 1.2 with AES-GCM; in TLS 1.3 fewer. */
+#define GOODBYE_MAX 31
+
 /* Deadlines of the stages as multiples of the idle timeout; 0: none. Waiting has a longer one because its first bytes
  * are not seen here, only the end of the request line. */
 static const int64_t stage_factors[] = {
@@ -29,11 +33,16 @@ static const int64_t stage_factors[] = {
 
 /* The library may miss an end of input that came together with the last bytes: it takes a short read for an empty
  * socket and waits for an event that was already there. */
-static bool has_ended(const struct dep_net_connection *connection)
+static bool has_ended(const struct dep_net_connection *connection, bool is_tls)
 {
-    char byte;
+    char bytes[GOODBYE_MAX + 1];
+    ssize_t len = recv(connection->fd, bytes, sizeof(bytes), MSG_PEEK | MSG_DONTWAIT);
+    struct pollfd end = { .fd = connection->fd, .events = POLLRDHUP };
 
-    return recv(connection->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+    if (len <= 0 || !is_tls)
+        return len == 0;
+    /* The last that TLS sends is an alert, which is shorter than any request. */
+    return len <= GOODBYE_MAX && poll(&end, 1, 0) == 1 && (end.revents & POLLRDHUP) != 0;
 }
 
 static void close_overdue(struct dep_net_server *server)
@@ -48,7 +57,7 @@ static void close_overdue(struct dep_net_server *server)
         bool is_over = limit_ms > 0 && age_ms > limit_ms;
 
         if (!is_over && (stage == DEP_NET_WAITS || stage == DEP_NET_READS) && age_ms > 1000)
-            is_over = has_ended(c);
+            is_over = has_ended(c, server->config.tls != NULL);
         if (is_over)
             (void)shutdown(c->fd, SHUT_RDWR); /* the library sees the end and closes */
     }
@@ -93,18 +102,41 @@ static enum MHD_Result take_connection(void *closure, const struct sockaddr *add
     return atomic_load_explicit(&server->is_quiet, memory_order_relaxed) ? MHD_NO : MHD_YES;
 }
 
+/* Options that only some servers have, into `items`: the pool, TLS. */
+static void choose_options(const struct dep_net_config *config, struct MHD_OptionItem items[4])
+{
+    size_t count = 0;
+
+    if (config->workers > 1)
+        items[count++] = (struct MHD_OptionItem){ MHD_OPTION_THREAD_POOL_SIZE, (intptr_t)config->workers, NULL };
+    if (config->tls != NULL) {
+        items[count++] =
+            (struct MHD_OptionItem){ MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)DEP_NET_TLS_PRIORITIES };
+        items[count++] =
+            (struct MHD_OptionItem){ MHD_OPTION_HTTPS_CERT_CALLBACK, 0, (void *)(uintptr_t)&dep_net_tls_retrieve };
+    }
+    items[count] = (struct MHD_OptionItem){ MHD_OPTION_END, 0, NULL };
+}
+
 static struct MHD_Daemon *start_daemon(struct dep_net_server *server)
 {
     const struct dep_net_config *config = &server->config;
-    struct MHD_OptionItem pool[] = { { MHD_OPTION_THREAD_POOL_SIZE, (intptr_t)config->workers, NULL },
-                                     { MHD_OPTION_END, 0, NULL } };
-    struct MHD_OptionItem none[] = { { MHD_OPTION_END, 0, NULL } };
+    struct MHD_OptionItem items[4];
+    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC;
 
+    choose_options(config, items);
+    if (config->tls != NULL) {
+        flags |= MHD_USE_TLS;
+        if (MHD_is_feature_supported(MHD_FEATURE_TLS) != MHD_YES ||
+            MHD_is_feature_supported(MHD_FEATURE_HTTPS_CERT_CALLBACK) != MHD_YES) {
+            errno = EPROTONOSUPPORT;
+            return NULL;
+        }
+    }
     return MHD_start_daemon(
-        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC, 0, take_connection, server,
-        dep_net_on_request, server, MHD_OPTION_LISTEN_SOCKET, server->listen.fd, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        (size_t)MEMORY_PER_CONNECTION, MHD_OPTION_CONNECTION_LIMIT, config->connections_max,
-        MHD_OPTION_CONNECTION_TIMEOUT, config->idle_timeout_s,
+        flags, 0, take_connection, server, dep_net_on_request, server, MHD_OPTION_LISTEN_SOCKET, server->listen.fd,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)MEMORY_PER_CONNECTION, MHD_OPTION_CONNECTION_LIMIT,
+        config->connections_max, MHD_OPTION_CONNECTION_TIMEOUT, config->idle_timeout_s,
 #if MHD_VERSION >= 0x01000000
         MHD_OPTION_CLIENT_DISCIPLINE_LVL, 1,
 #else
@@ -112,7 +144,7 @@ static struct MHD_Daemon *start_daemon(struct dep_net_server *server)
 #endif
         MHD_OPTION_URI_LOG_CALLBACK, dep_net_on_target, server, MHD_OPTION_UNESCAPE_CALLBACK, no_unescape, server,
         MHD_OPTION_NOTIFY_COMPLETED, dep_net_on_completed, server, MHD_OPTION_NOTIFY_CONNECTION, dep_net_on_connection,
-        server, MHD_OPTION_ARRAY, config->workers > 1 ? pool : none, MHD_OPTION_END);
+        server, MHD_OPTION_ARRAY, items, MHD_OPTION_END);
 }
 
 /* What start and stop take down in common; the daemon is gone already. */

@@ -12,6 +12,7 @@
 #include "http/header.h"
 
 struct dep_net_server;
+struct dep_net_tls;
 
 /* One request and its answer. Slices live until the answer has been sent. */
 struct dep_net_exchange {
@@ -24,6 +25,7 @@ struct dep_net_exchange {
     struct dep_str peer; /* "127.0.0.1", "::1", or "unix" */
     int64_t peer_uid;    /* Unix sockets: the peer's user id (SO_PEERCRED); -1 on TCP */
     int64_t peer_gid;
+    struct dep_str certificate;    /* of the client, in DER, when the server asks for one; absent: it showed none */
     unsigned worker;               /* index of the worker thread that runs the handler: 0 .. workers-1 */
     void *user;                    /* the handler's own, for the life of the exchange */
     void (*user_free)(void *user); /* called when the exchange ends; may be NULL */
@@ -35,6 +37,8 @@ struct dep_net_config {
     unsigned connections_max;
     size_t body_bytes_max; /* beyond: 413 */
     unsigned idle_timeout_s;
+    struct dep_net_tls *tls; /* NULL: plain HTTP; else it outlives the server */
+    bool asks_certificate;   /* TLS: of clients, who may leave it out; whose it is, nobody has looked at */
     /* Runs on a worker thread. Must lead to exactly one dep_net_reply(). */
     void (*handle)(void *context, struct dep_net_exchange *exchange);
     void *context;

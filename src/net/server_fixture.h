@@ -66,6 +66,10 @@ static inline void answer_echo(struct dep_net_exchange *exchange)
     dep_buf_put(&buf, exchange->peer);
     dep_buf_put_c(&buf, " uid=");
     dep_buf_put_int(&buf, exchange->peer_uid);
+    if (!dep_str_is_absent(exchange->certificate)) {
+        dep_buf_put_c(&buf, " certificate=");
+        dep_buf_put_hex(&buf, exchange->certificate.ptr, exchange->certificate.len);
+    }
     for (size_t i = 0; i < exchange->headers_count; i++) {
         dep_buf_put_c(&buf, "\n");
         dep_buf_put(&buf, exchange->headers[i].name);
@@ -142,22 +146,24 @@ static inline void *answer_later(void *closure)
     return NULL;
 }
 
-static inline bool start_at(struct fixture *f, struct dep_str address, unsigned workers, unsigned idle_s)
+static inline bool start_config(struct fixture *f, struct dep_net_config config)
 {
     memset(f, 0, sizeof(*f));
     pthread_mutex_init(&f->lock, NULL);
     pthread_cond_init(&f->changed, NULL);
-    if (!dep_is_ok(dep_net_server_start(&(struct dep_net_config){ .address = address,
-                                                                  .workers = workers,
-                                                                  .connections_max = 1000,
-                                                                  .body_bytes_max = 65536,
-                                                                  .idle_timeout_s = idle_s,
-                                                                  .handle = handle,
-                                                                  .context = f },
-                                        &f->server)))
+    config.connections_max = 1000;
+    config.body_bytes_max = 65536;
+    config.handle = handle;
+    config.context = f;
+    if (!dep_is_ok(dep_net_server_start(&config, &f->server)))
         return false;
     f->port = dep_net_server_port(f->server);
     return pthread_create(&f->thread, NULL, answer_later, f) == 0;
+}
+
+static inline bool start_at(struct fixture *f, struct dep_str address, unsigned workers, unsigned idle_s)
+{
+    return start_config(f, (struct dep_net_config){ .address = address, .workers = workers, .idle_timeout_s = idle_s });
 }
 
 static inline bool start(struct fixture *f, unsigned workers, unsigned idle_s)

@@ -1,6 +1,6 @@
 /* Tokens that are bound to a client's certificate (RFC 8705 section 3): when they are, and that they stay bound through every exchange. */
-#include "crypto/certificate_fixture.h"
 #include "proto/world_fixture.h"
+#include "test/certificates.h"
 
 #define NO_PROOF DEP_STR_ABSENT
 #define ROOT 0u

@@ -1,9 +1,9 @@
 /* Properties of delegation over 100,000 generated chains: users of a foreign issuer and agents as subjects, hand-overs, may_act, resources
  * that bind, policies of edges, revocations, tokens bound to certificates (attack group D). Whatever is asked, authority only shrinks, nobody leaves the chain, what is
  * revoked takes all that grew from it along, and the same question has the same answer. */
-#include "crypto/certificate_fixture.h"
 #include "proto/scope.h"
 #include "proto/world_fixture.h"
+#include "test/certificates.h"
 
 static struct world w;
 #define NO_PROOF DEP_STR_ABSENT

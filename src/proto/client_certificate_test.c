@@ -1,10 +1,10 @@
 /* Clients that authenticate by a certificate (RFC 8705 section 2), shown to this server or to its proxy (RFC 9440). Each refusal has a twin
  * that differs in one thing. */
-#include "crypto/certificate_fixture.h"
 #include "base/ip.h"
 #include "proto/client_keys.h"
 #include "proto/dn.h"
 #include "proto/world_fixture.h"
+#include "test/certificates.h"
 
 #define CLIENT 1u
 #define OTHER 2u

@@ -1,6 +1,6 @@
 /* An agent registers one below itself: with a token of its own for this issuer, within its ceiling, and nobody else does. */
-#include "crypto/certificate_fixture.h"
 #include "proto/world_fixture.h"
+#include "test/certificates.h"
 
 static struct world w;
 #define NO_PROOF DEP_STR_ABSENT

@@ -1,6 +1,6 @@
 /* Authorities and certificates made on the spot, for tests. */
-#ifndef DEP_CRYPTO_CERTIFICATE_FIXTURE_H
-#define DEP_CRYPTO_CERTIFICATE_FIXTURE_H
+#ifndef DEP_TEST_CERTIFICATES_H
+#define DEP_TEST_CERTIFICATES_H
 
 #include <openssl/bio.h>
 #include <openssl/evp.h>
@@ -101,6 +101,20 @@ static inline struct dep_str fixture_der(struct dep_arena *arena, const struct i
 
     OPENSSL_free(der);
     DEP_ASSERT(copy.len > 0);
+    return copy;
+}
+
+static inline struct dep_str fixture_key_pem(struct dep_arena *arena, EVP_PKEY *key)
+{
+    BIO *bio = BIO_new(BIO_s_mem());
+    struct dep_str copy;
+    char *text = NULL;
+    long len;
+
+    DEP_ASSERT(PEM_write_bio_PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL) == 1);
+    len = BIO_get_mem_data(bio, &text);
+    copy = dep_arena_dup(arena, dep_str(text, len > 0 ? (size_t)len : 0));
+    BIO_free(bio);
     return copy;
 }
 
