@@ -154,6 +154,8 @@ struct dep_res dep_admin_config(struct dep_admin *a)
     dep_json_open(&a->writer, '{');
     dep_json_member(&a->writer, "issuer", dep_str_c(config->issuer));
     dep_json_member(&a->writer, "listen", dep_str_c(config->listen));
+    dep_json_member(&a->writer, "tls_certificate_file", dep_str_c(config->tls_certificate_file));
+    dep_json_member(&a->writer, "tls_key_file", dep_str_c(config->tls_key_file));
     dep_json_member(&a->writer, "data_dir", dep_str_c(config->data_dir));
     dep_json_member(&a->writer, "admin_socket", dep_str_c(config->admin_socket));
     dep_json_name(&a->writer, "admin_uids");

@@ -24,6 +24,8 @@ static const cyaml_schema_value_t address = { CYAML_VALUE_STRING(CYAML_FLAG_POIN
 static const cyaml_schema_field_t fields[] = {
     TEXT(issuer),
     TEXT(listen),
+    TEXT(tls_certificate_file),
+    TEXT(tls_key_file),
     TEXT(data_dir),
     TEXT(admin_socket),
     CYAML_FIELD_SEQUENCE("admin_uids", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct dep_config, admin_uids, &uid, 0,
@@ -120,14 +122,30 @@ bool dep_config_has_client_certificates(const struct dep_config *config)
     return strcmp(config->client_certificates, "none") != 0;
 }
 
+bool dep_config_asks_certificates(const struct dep_config *config)
+{
+    return strcmp(config->client_certificates, "tls") == 0;
+}
+
+static const char *check_tls(const struct dep_config *config)
+{
+    if ((config->tls_certificate_file == NULL) != (config->tls_key_file == NULL))
+        return "tls_certificate_file and tls_key_file come together or not at all";
+    if (config->tls_certificate_file != NULL && !dep_str_starts(dep_str_c(config->issuer), DEP_STR("https:")))
+        return "issuer is plain http, and tls_certificate_file says that listen speaks TLS";
+    if (dep_config_asks_certificates(config) && config->tls_certificate_file == NULL)
+        return "client_certificates: tls needs tls_certificate_file and tls_key_file";
+    return NULL;
+}
+
 /* A key that would be passed over in silence looks like protection and is none. */
 static const char *check_client_certificates(const struct dep_config *config)
 {
     unsigned char bytes[DEP_IP_BYTES_MAX];
     bool is_proxy = strcmp(config->client_certificates, "proxy") == 0;
 
-    if (!is_proxy && dep_config_has_client_certificates(config))
-        return "client_certificates may be none or proxy";
+    if (!is_proxy && !dep_config_asks_certificates(config) && dep_config_has_client_certificates(config))
+        return "client_certificates may be none, proxy or tls";
     if (!is_proxy && config->client_certificates_from != NULL)
         return "client_certificates_from is read with client_certificates: proxy only";
     if (!dep_config_has_client_certificates(config) && config->client_ca_file != NULL)
@@ -151,6 +169,8 @@ static struct dep_res check(const char *path, const struct dep_config *config, c
     if (fault == NULL && strcmp(config->replay, "memory") != 0 && dep_config_replay_sqlite(config) == NULL &&
         dep_config_replay_postgres(config) == NULL)
         fault = "replay may be memory, sqlite:FILE or postgresql:file:FILE, where FILE holds the connection string";
+    if (fault == NULL)
+        fault = check_tls(config);
     if (fault == NULL)
         fault = check_client_certificates(config);
     if (fault != NULL) {
@@ -272,6 +292,8 @@ void dep_config_free(struct dep_config *config)
     free(config->client_certificates_from);
     free(config->client_certificates);
     free(config->client_ca_file);
+    free(config->tls_certificate_file);
+    free(config->tls_key_file);
     free(config->nonce_key_file);
     free(config->signing_alg);
     free(config->replay);

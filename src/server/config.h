@@ -11,15 +11,17 @@
 
 /* Strings are the heap's; absent ones are NULL. */
 struct dep_config {
-    char *issuer; /* https, or http on loopback; no trailing slash, query or fragment */
-    char *listen; /* "127.0.0.1:8693" */
+    char *issuer;               /* https, or http on loopback; no trailing slash, query or fragment */
+    char *listen;               /* "127.0.0.1:8693" */
+    char *tls_certificate_file; /* PEM: the server's certificate and those above it; NULL: TLS is not spoken here */
+    char *tls_key_file;         /* PEM; mode 0600 or stricter */
     char *data_dir;
     char *admin_socket;            /* default: <data_dir>/admin.sock */
     char *key_encryption_key_file; /* 32 bytes, raw or base64url; mode 0600 or stricter */
     int64_t *admin_uids;           /* who may use the admin socket beside root and the daemon's own user */
     unsigned admin_uids_count;
     char *issuers_ca_file; /* PEM: who may vouch for foreign issuers' servers, in place of the system's authorities */
-    char *client_certificates;       /* who ends TLS and says which certificate a client showed: "none" or "proxy" */
+    char *client_certificates; /* who ends TLS and says which certificate a client showed: "none", "proxy" or "tls" */
     char **client_certificates_from; /* the proxies: IP addresses, or "unix" for the Unix socket of `listen` */
     unsigned client_certificates_from_count;
     char *client_ca_file; /* PEM: who may vouch for certificates of clients (tls_client_auth) */
@@ -49,6 +51,8 @@ DEP_MUST struct dep_res dep_config_dev(struct dep_config **ret_config);
 void dep_config_free(struct dep_config *config);
 /* Whether anybody is believed about certificates of clients. */
 bool dep_config_has_client_certificates(const struct dep_config *config);
+/* Whether this server asks for them itself. */
+bool dep_config_asks_certificates(const struct dep_config *config);
 /* The path below the issuer's host: "" or "/tenant". */
 struct dep_str dep_config_issuer_path(const struct dep_config *config);
 

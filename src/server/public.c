@@ -410,6 +410,7 @@ static void handle(struct dep_server *server, struct dep_worker *worker, struct 
         .peer = exchange->peer,
         .headers = exchange->headers,
         .headers_count = exchange->headers_count,
+        .certificate = exchange->certificate,
         .is_from_proxy = dep_client_certificates_is_proxy(&settings->certificates, exchange->peer),
     };
     if (uses != NULL)

@@ -12,6 +12,7 @@
 
 #include "base/b64.h"
 #include "base/url.h"
+#include "net/tls.h"
 
 #define BODY_BYTES_MAX 65536u
 #define IDLE_TIMEOUT_S 30u
@@ -302,6 +303,9 @@ static struct dep_res open_sockets(struct dep_server *server, const struct dep_c
     };
     struct dep_net_config control = http;
 
+    http.tls = server->tls;
+    http.asks_certificate = dep_config_asks_certificates(config);
+
     (void)snprintf(admin, sizeof(admin), "unix:%s", config->admin_socket);
     control.address = dep_str_c(admin);
     control.workers = 1;
@@ -354,6 +358,7 @@ static struct dep_res start(struct dep_server *server, struct dep_config *config
 
     server->key_grace_s = config->access_token_lifetime_s + 30;
     DEP_TRY(take_ca_file(server, config, message));
+    DEP_TRY(dep_server_take_tls(server, config, message));
     DEP_TRY(open_workers(server, config));
     DEP_TRY(open_state(server, config, &server->admin_worker.arena, message));
     dep_arena_reset(&server->admin_worker.arena);
@@ -416,6 +421,7 @@ void dep_server_stop(struct dep_server *server)
         dep_replay_store_stop(server->replay);
     if (server->http != NULL)
         dep_net_server_stop(server->http, 30000);
+    dep_net_tls_free(server->tls);
     if (server->admin != NULL)
         dep_net_server_stop(server->admin, 1000);
     dep_writer_stop(server->writer);
@@ -461,10 +467,14 @@ struct dep_res dep_server_reload(struct dep_server *server, struct dep_config *c
         !is_same(old->issuers_ca_file, config->issuers_ca_file) || old->workers != config->workers ||
         old->connections_max != config->connections_max || old->replay_entries_max != config->replay_entries_max ||
         !is_same(old->replay, config->replay) || old->replay_alone != config->replay_alone ||
-        old->replay_timeout_ms != config->replay_timeout_ms) {
-        (void)snprintf(message, DEP_CONFIG_MESSAGE_MAX,
-                       "issuer, listen, data_dir, admin_socket, key_encryption_key_file, issuers_ca_file, workers, "
-                       "connections_max and whatever begins with replay need a restart");
+        old->replay_timeout_ms != config->replay_timeout_ms ||
+        (old->tls_certificate_file == NULL) != (config->tls_certificate_file == NULL) ||
+        dep_config_asks_certificates(old) != dep_config_asks_certificates(config)) {
+        (void)snprintf(
+            message, DEP_CONFIG_MESSAGE_MAX,
+            "issuer, listen, data_dir, admin_socket, key_encryption_key_file, issuers_ca_file, workers, "
+            "connections_max, whatever begins with replay, and whether TLS is spoken and asks for certificates need "
+            "a restart");
         dep_config_free(config);
         return DEP_FAIL(CONFIG_SYNTAX);
     }
@@ -473,6 +483,11 @@ struct dep_res dep_server_reload(struct dep_server *server, struct dep_config *c
 
     if (!dep_is_ok(res)) {
         dep_config_free(config);
+        return res;
+    }
+    res = dep_server_take_tls(server, config, message);
+    if (!dep_is_ok(res)) {
+        dep_settings_unref(next);
         return res;
     }
     /* Tokens of the longer life may still be around. */

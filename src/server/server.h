@@ -64,6 +64,7 @@ struct dep_server {
     struct dep_feed *feed;
     struct dep_limiter *limiter;
     struct dep_net_server *http, *admin;
+    struct dep_net_tls *tls; /* NULL: `http` is plain, or a proxy ends TLS */
     unsigned char unseal_key[32];
     bool has_unseal_key;
     int64_t fence;
@@ -103,6 +104,11 @@ DEP_MUST struct dep_res dep_private_file_read(const char *path, size_t max, char
 /* A file with exactly 32 bytes, raw or base64url, that nobody but its owner may read: DEP_ERR_KEY_FILE with a message. */
 DEP_MUST struct dep_res dep_key_file_read(const char *path, unsigned char ret_key[32],
                                           char message[DEP_CONFIG_MESSAGE_MAX]);
+
+/* server_tls.c: certificate and key of the configuration, at start and again at each reload; nothing when there is none. DEP_ERR_CONFIG_FILE,
+ * DEP_ERR_KEY_FILE, DEP_ERR_NET_TLS with a message: what was before stays. */
+DEP_MUST struct dep_res dep_server_take_tls(struct dep_server *server, const struct dep_config *config,
+                                            char message[DEP_CONFIG_MESSAGE_MAX]);
 
 /* public.c: the OAuth endpoints. */
 void dep_server_handle(void *server, struct dep_net_exchange *exchange);

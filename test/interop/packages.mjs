@@ -4,4 +4,5 @@ export * as mcp from '@modelcontextprotocol/client';
 export { NodeStreamableHTTPServerTransport } from '@modelcontextprotocol/node';
 export * as mcpServer from '@modelcontextprotocol/server';
 export * as oauth from 'oauth4webapi';
+export * as openid from 'openid-client';
 export { Provider } from 'oidc-provider';
