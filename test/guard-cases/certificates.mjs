@@ -2,6 +2,7 @@
 // certificate of the connection counts and nothing that a caller writes (oauth.md T3, T6; attack group O: a header that anybody may send).
 import { X509Certificate } from 'node:crypto';
 import fs from 'node:fs';
+import http2 from 'node:http2';
 import os from 'node:os';
 import path from 'node:path';
 import { Authority, hasOpenssl } from '../lib/authority.mjs';
@@ -13,7 +14,7 @@ import { direct } from './all.mjs';
 import { envoy, traefik } from './contracts.mjs';
 import { libdeputyTls } from './library.mjs';
 import { Material } from './material.mjs';
-import { Api, Guard, bytesOf, caddy, haproxy, nginx, nginxModule } from './ways.mjs';
+import { Api, Guard, bytesOf, caddy, haproxy, nginx, nginxModule, until } from './ways.mjs';
 
 const suite = new Suite('guard certificates');
 if (!hasOpenssl) {
@@ -161,6 +162,49 @@ suite.row('T6 haproxy with TLS before a guard that is not told of certificates',
     way.take();
     for (const as of ['mine', null]) await ask(way, { as, status: 401 }, tokenOf({}), `${as}`);
     await ask(way, { as: 'mine', free: true, status: 200 }, tokenOf({ free: true }), 'unbound');
+  } finally {
+    await way.stop();
+  }
+});
+
+suite.row('T3 A68 nginx-module with workers that share what they know of tokens', async () => {
+  const way = nginxModule({ workers: 3 });
+  if (way.missing) skip(way.missing);
+  await way.start({ guard, api, tls });
+  try {
+    const token = tokenOf({});
+    const all = (as) => Promise.all(Array.from({ length: 24 }, () => way.send(requestOf({}, token), as ? clients[as].tls : {})));
+    // Each worker is ready when none of many answers is trouble.
+    await until(async () => (await all('mine')).every(({ status }) => status === 200), 'all workers');
+    way.take();
+    for (const [as, status] of [[null, 401], ['other', 401], ['mine', 200], [null, 401]]) {
+      equal([...new Set((await all(as)).map((answer) => answer.status))], [status], `${as}`);
+      equal(way.take().length, status === 200 ? 24 : 0, `${as}: what reached the API`);
+    }
+  } finally {
+    await way.stop();
+  }
+});
+
+// Streams of one connection have its certificate, each of them.
+suite.row('T3 nginx-module over HTTP/2: many requests at once on one connection', async () => {
+  const way = nginxModule({ edit: (text) => text.replace(/(listen .* ssl);/, '$1 http2;') });
+  if (way.missing) skip(way.missing);
+  await way.start({ guard, api, tls });
+  const ask2 = (session, token, said = []) => new Promise((resolve, reject) => {
+    const stream = session.request({ ':path': '/api/items', ':authority': 'rs1.example', authorization: `Bearer ${token}`, ...(said.length ? { 'client-cert': said } : {}) });
+    stream.on('response', (headers) => resolve(headers[':status'])).on('error', reject).resume();
+  });
+  try {
+    way.take();
+    const token = tokenOf({});
+    for (const [as, said, status] of [['mine', [], 200], [null, [], 401], [null, [header('mine')], 401], ['other', [header('mine')], 401], ['mine', [header('other')], 200]]) {
+      const session = http2.connect(`https://127.0.0.1:${way.port}`, { ...tls.client, ...(as ? clients[as].tls : {}) });
+      const got = await Promise.all(Array.from({ length: 8 }, () => ask2(session, token, said)));
+      session.close();
+      equal([...new Set(got)], [status], `${as}, ${said.length} headers`);
+      equal(way.take().length, status === 200 ? 8 : 0, `${as}: what reached the API`);
+    }
   } finally {
     await way.stop();
   }

@@ -292,7 +292,7 @@ export const haproxy = (script = null) => new Proxy('haproxy', {
 
 export class NginxModule extends Proxy {
   // edit: what an operator changes in the configuration that is printed; more: flags for it, given the folder.
-  constructor({ edit = (text) => text, more = () => [] } = {}) {
+  constructor({ edit = (text) => text, more = () => [], workers = 1 } = {}) {
     super('nginx-module', {
       command: 'nginx',
       differences: ofNginx,
@@ -303,7 +303,7 @@ export class NginxModule extends Proxy {
         fs.writeFileSync(path.join(folder, 'deputy.conf'), edit(snippet('nginx-module', ...snippetArgs, '--issuer', guard.world.issuer,
           '--client', guard.world.R1.id, '--secret', `file:${secret}`, '--audit', path.join(folder, 'audit'), '--scope', 'read', ...more(folder))));
         const user = process.getuid() === 0 ? 'user root; ' : '';
-        return nginxWith(folder, `load_module ${modulePath()}; ${user}worker_processes 1;`);
+        return nginxWith(folder, `load_module ${modulePath()}; ${user}worker_processes ${workers};`);
       },
     });
   }
