@@ -14,6 +14,7 @@ static const struct dep_flag flags[] = {
     { "method", DEP_FLAG_TEXT, "METHOD", 0, "default GET, or POST with --body", 0 },
     { "header", DEP_FLAG_TEXT, "\"NAME: VALUE\"", DEP_FLAG_REPEATED, "one more header", 0 },
     { "body", DEP_FLAG_TEXT, "TEXT|file:PATH", 0, "the request's body", 0 },
+    DEP_TLS_FLAGS,
     { "include", DEP_FLAG_SWITCH, NULL, 0, "show status and headers of the answer too", 'i' },
 };
 
@@ -123,6 +124,8 @@ static int prepare(struct dep_cli *cli, struct dep_cli_request *request, struct 
         code = dep_text_load(cli, body, "--body", &request->body);
     if (code == DEP_EXIT_OK)
         code = add_headers(cli, request);
+    if (code == DEP_EXIT_OK)
+        code = dep_cli_request_certificate(cli, request);
     if (code == DEP_EXIT_OK && dep_cli_has(cli, "dpop-key"))
         code = dep_keyfile_load(cli, dep_cli_get(cli, "dpop-key"), "--dpop-key", ret_key);
     return code;

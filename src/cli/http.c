@@ -8,6 +8,7 @@
 
 #include "base/url.h"
 #include "cli/out.h"
+#include "cli/secret.h"
 
 #define ADMIN_ORIGIN "http://localhost"
 #define BODY_MAX ((size_t)16 << 20)
@@ -18,6 +19,24 @@ void dep_cli_request_header(struct dep_cli_request *request, const char *name, s
     DEP_ASSERT(request->headers_count < DEP_CLI_HEADERS_MAX);
     request->shown_headers[request->headers_count] = shown;
     request->headers[request->headers_count++] = (struct dep_header){ dep_str_c(name), value };
+}
+
+int dep_cli_request_certificate(struct dep_cli *cli, struct dep_cli_request *request)
+{
+    const char *path = dep_cli_get(cli, "cert"), *key = dep_cli_get(cli, "cert-key");
+    int code;
+
+    if (path == NULL && key == NULL)
+        return DEP_EXIT_OK;
+    if (path == NULL || key == NULL) {
+        dep_cli_fail(cli, DEP_EXIT_USAGE, "bad_value",
+                     "a certificate is shown with its key: give --cert and --cert-key");
+        dep_cli_suggest(cli, "--cert CERT.pem --cert-key file:KEY.pem");
+        return DEP_EXIT_USAGE;
+    }
+    request->certificate_path = path;
+    code = dep_text_load(cli, dep_cli_text(cli, "file:%s", path), "--cert", &request->certificate);
+    return code == DEP_EXIT_OK ? dep_secret_load(cli, key, "--cert-key", &request->certificate_key) : code;
 }
 
 /* Between single quotes, as a shell reads it. */
@@ -47,6 +66,15 @@ static void print_curl(const struct dep_cli *cli, const struct dep_cli_request *
     if (!dep_str_is_absent(request->unix_socket)) {
         fputs(" --unix-socket ", out);
         put_quoted(out, request->unix_socket);
+    }
+    if (dep_cli_has(cli, "ca")) {
+        fputs(" --cacert ", out);
+        put_quoted(out, dep_str_c(dep_cli_get(cli, "ca")));
+    }
+    if (request->certificate_path != NULL) {
+        fputs(" --cert ", out);
+        put_quoted(out, dep_str_c(request->certificate_path));
+        fputs(" --key \"$CERT_KEY_FILE\"", out);
     }
     fprintf(out, " -X %.*s", DEP_STR_ARG(request->method));
     for (size_t i = 0; i < request->headers_count; i++) {
@@ -111,6 +139,11 @@ static int unreachable(struct dep_cli *cli, const struct dep_cli_request *reques
         dep_cli_suggest(cli, "or say where its socket is: --socket PATH or DEPUTY_ADMIN_SOCKET");
         return (int)exit;
     }
+    if (res.err == DEP_ERR_NET_FETCH_CERTIFICATE) {
+        dep_cli_fail(cli, DEP_EXIT_USAGE, dep_err_name(res.err), "--cert, --cert-key: %s", dep_err_text(res.err));
+        dep_cli_suggest(cli, "compare: openssl x509 -noout -pubkey -in CERT.pem; openssl pkey -pubout -in KEY.pem");
+        return DEP_EXIT_USAGE;
+    }
     dep_cli_fail(cli, exit, dep_err_name(res.err), "%.*s: %s", DEP_STR_ARG(request->url), dep_err_text(res.err));
     dep_cli_suggest(cli, "check that the server runs and that --url or DEPUTY_URL names it (now %s)", cli->url);
     return (int)exit;
@@ -157,6 +190,7 @@ int dep_cli_send(struct dep_cli *cli, const struct dep_cli_request *request, str
         .may_private = true, /* the operator named the address; no document of others did */
         .body_bytes_max = BODY_MAX,
         .timeout_ms = request->timeout_ms > 0 ? request->timeout_ms : TIMEOUT_MS,
+        .ca_file = dep_cli_get(cli, "ca"),
     };
     struct dep_fetch_request fetch = {
         .method = request->method,
@@ -165,6 +199,8 @@ int dep_cli_send(struct dep_cli *cli, const struct dep_cli_request *request, str
         .headers = request->headers,
         .headers_count = request->headers_count,
         .body = request->body,
+        .certificate = request->certificate,
+        .certificate_key = request->certificate_key,
     };
     struct dep_fetcher *fetcher;
     struct dep_fetch_answer answer = { 0 };

@@ -16,9 +16,21 @@ struct dep_cli_request {
     size_t headers_count;
     const char *shown_headers[DEP_CLI_HEADERS_MAX]; /* by index; NULL: as it is */
     struct dep_str body, shown_body;
+    const char *certificate_path; /* of the TLS certificate to be shown; NULL: none */
+    struct dep_str certificate;
+    struct dep_secret certificate_key;
     int64_t timeout_ms; /* 0: 30 s */
 };
 
+/* Flags of every verb that speaks TLS to a server, and with a certificate of its own (RFC 8705). */
+#define DEP_TLS_FLAGS                                                                                            \
+    { "cert", DEP_FLAG_TEXT, "FILE", 0, "the client's TLS certificate, PEM, to be shown to the server", 0 },     \
+        { "cert-key", DEP_FLAG_SECRET, "SOURCE", 0, "its private key, PEM", 0 },                                 \
+    {                                                                                                            \
+        "ca", DEP_FLAG_TEXT, "FILE", 0, "who may vouch for the server, PEM; default the system's authorities", 0 \
+    }
+/* Reads what --cert and --cert-key name into the request; nothing when they are not there. */
+int dep_cli_request_certificate(struct dep_cli *cli, struct dep_cli_request *request);
 void dep_cli_request_header(struct dep_cli_request *request, const char *name, struct dep_str value, const char *shown);
 /* True when --dry-run or --print-curl took the request's place; the verb then ends with DEP_EXIT_OK. */
 bool dep_cli_request_is_shown(struct dep_cli *cli, const struct dep_cli_request *request);

@@ -43,13 +43,22 @@ static struct dep_str member(struct dep_cli *cli, const json_t *json, const char
     return json_is_string(value) ? dep_str_c(dep_cli_cstr(cli, dep_str_c(json_string_value(value)))) : DEP_STR_ABSENT;
 }
 
+/* rfc8705#5: with a certificate the alias is the address, where there is one. */
+static struct dep_str endpoint(struct dep_cli *cli, const json_t *json, const char *name)
+{
+    const json_t *aliases = dep_cli_has(cli, "cert") ? json_object_get(json, "mtls_endpoint_aliases") : NULL;
+    struct dep_str alias = member(cli, aliases, name);
+
+    return dep_str_is_absent(alias) ? member(cli, json, name) : alias;
+}
+
 static int read_metadata(struct dep_cli *cli, const json_t *json, struct dep_issuer *ret_issuer)
 {
     struct dep_issuer issuer = {
         .issuer = member(cli, json, "issuer"),
-        .token_endpoint = member(cli, json, "token_endpoint"),
-        .introspection_endpoint = member(cli, json, "introspection_endpoint"),
-        .revocation_endpoint = member(cli, json, "revocation_endpoint"),
+        .token_endpoint = endpoint(cli, json, "token_endpoint"),
+        .introspection_endpoint = endpoint(cli, json, "introspection_endpoint"),
+        .revocation_endpoint = endpoint(cli, json, "revocation_endpoint"),
         .jwks_uri = member(cli, json, "jwks_uri"),
     };
 
@@ -191,9 +200,16 @@ static int authenticate(struct dep_cli *cli, const struct dep_issuer *issuer, st
     struct dep_str secret;
     int code;
 
+    /* rfc8705#2: a certificate alone is the method; beside another it is what the token is bound to. */
+    if (secret_source == NULL && key_source == NULL && request->certificate_path != NULL) {
+        dep_oauth_param(form, "client_id", dep_str_c(dep_cli_get(cli, "client")), NULL);
+        return DEP_EXIT_OK;
+    }
     if ((secret_source == NULL) == (key_source == NULL)) {
-        dep_cli_fail(cli, DEP_EXIT_USAGE, "bad_value", "a client proves itself by one thing: give --secret or --key");
-        dep_cli_suggest(cli, "--secret file:PATH, or --key file:KEY.pem for private_key_jwt");
+        dep_cli_fail(cli, DEP_EXIT_USAGE, "bad_value",
+                     "a client proves itself by one thing: give --secret or --key, or --cert alone");
+        dep_cli_suggest(cli, "--secret file:PATH, or --key file:KEY.pem for private_key_jwt, or --cert CERT.pem "
+                             "--cert-key file:KEY.pem");
         return DEP_EXIT_USAGE;
     }
     if (key_source != NULL) {
@@ -245,8 +261,10 @@ static int post_once(struct dep_cli *cli, const struct dep_issuer *issuer, struc
     struct dep_cli_request request = { .method = DEP_STR("POST"), .url = url };
     struct dep_oauth_form whole = *form;
     struct dep_str proof;
-    int code = authenticate(cli, issuer, &request, &whole);
+    int code = dep_cli_request_certificate(cli, &request);
 
+    if (code == DEP_EXIT_OK)
+        code = authenticate(cli, issuer, &request, &whole);
     if (code == DEP_EXIT_OK)
         code = put_body(cli, &request, &whole);
     if (code == DEP_EXIT_OK && dpop_key != NULL) {

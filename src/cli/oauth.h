@@ -17,9 +17,8 @@ int dep_issuer_discover(struct dep_cli *cli, struct dep_issuer *ret_issuer);
         { "secret", DEP_FLAG_SECRET, "SOURCE", 0, "its secret (client_secret_basic)", 0 },                     \
         { "auth", DEP_FLAG_CHOICE, "client_secret_basic|client_secret_post", 0, "how the secret is sent", 0 }, \
         { "key", DEP_FLAG_SECRET, "SOURCE", 0, "or its private key (private_key_jwt)", 0 },                    \
-    {                                                                                                          \
-        "kid", DEP_FLAG_TEXT, "KID", 0, "the key's id where it is registered; default its thumbprint", 0       \
-    }
+        { "kid", DEP_FLAG_TEXT, "KID", 0, "the key's id where it is registered; default its thumbprint", 0 },  \
+        DEP_TLS_FLAGS
 
 /* A form for one of the issuer's endpoints. Members are added in order; `shown` (or NULL) stands for the value in --print-curl. */
 #define DEP_FORM_PARAMS_MAX 32u

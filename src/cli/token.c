@@ -50,6 +50,7 @@ static const struct dep_flag preview_flags[] = {
 };
 
 static const struct dep_flag verify_flags[] = {
+    { "ca", DEP_FLAG_TEXT, "FILE", 0, "who may vouch for the server, PEM; default the system's authorities", 0 },
     { "audience", DEP_FLAG_TEXT, "URI", 0, "must be meant for this; default any", 0 },
 };
 

@@ -280,6 +280,20 @@ static void set_limits(struct dep_fetch_transfer *run, const struct dep_fetch_po
     curl_easy_setopt(easy, CURLOPT_HEADERDATA, run);
 }
 
+/* From memory, so that no file has to hold the key. */
+static void set_certificate(CURL *easy, const struct dep_fetch_request *request)
+{
+    struct curl_blob certificate = { (void *)(uintptr_t)request->certificate.ptr, request->certificate.len,
+                                     CURL_BLOB_NOCOPY };
+    struct curl_blob key = { (void *)(uintptr_t)request->certificate_key.bytes, request->certificate_key.len,
+                             CURL_BLOB_NOCOPY };
+
+    if (dep_str_is_absent(request->certificate))
+        return;
+    curl_easy_setopt(easy, CURLOPT_SSLCERT_BLOB, &certificate);
+    curl_easy_setopt(easy, CURLOPT_SSLKEY_BLOB, &key);
+}
+
 static void set_request(struct dep_fetch_transfer *run, const struct dep_fetch_request *request, const char *method,
                         const char *url, const char *unix_socket)
 {
@@ -301,6 +315,7 @@ static void set_request(struct dep_fetch_transfer *run, const struct dep_fetch_r
         curl_easy_setopt(easy, CURLOPT_POSTFIELDS, "");
     }
     curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, method);
+    set_certificate(easy, request);
 }
 
 /* One block: the header array, the header bytes, the body. */
@@ -507,6 +522,8 @@ struct dep_res dep_fetch_end(struct dep_fetch_transfer *transfer, struct dep_fet
         res = DEP_FAIL(NET_FETCH_SIZE);
     else if (transfer->is_address_refused)
         res = DEP_FAIL(NET_FETCH_ADDRESS);
+    else if (transfer->has_ended && transfer->code == CURLE_SSL_CERTPROBLEM)
+        res = DEP_FAIL(NET_FETCH_CERTIFICATE);
     give_back(transfer);
     return res;
 }

@@ -22,6 +22,9 @@ struct dep_fetch_request {
     const struct dep_header *headers;
     size_t headers_count;
     struct dep_str body; /* absent: none */
+    /* The certificate to be shown where the server asks for one, with those above it behind it, and its key, both PEM; absent: none. */
+    struct dep_str certificate;
+    struct dep_secret certificate_key;
 };
 
 struct dep_fetch_answer {
@@ -36,10 +39,10 @@ struct dep_fetcher;
 /* With its own connection cache; one thread at a time. `stop_fd` >= 0 ends a running fetch when readable. */
 struct dep_fetcher *dep_fetcher_new(int stop_fd);
 void dep_fetcher_free(struct dep_fetcher *fetcher);
-/* Any HTTP status is DEP_OK; DEP_ERR_NET_FETCH, _ADDRESS, _SIZE otherwise. dep_fetch_answer_done() releases. */
+/* Any HTTP status is DEP_OK; DEP_ERR_NET_FETCH, _ADDRESS, _SIZE, _CERTIFICATE otherwise. dep_fetch_answer_done() releases. */
 DEP_MUST struct dep_res dep_fetch(struct dep_fetcher *fetcher, const struct dep_fetch_policy *policy,
                                   const struct dep_fetch_request *request, struct dep_fetch_answer *ret_answer);
-/* Several at once, on the thread that owns the fetcher. `request->body` must live until dep_fetch_end(); all else is copied. */
+/* Several at once, on the thread that owns the fetcher. `body`, `certificate` and its key must live until dep_fetch_end(); all else is copied. */
 struct dep_fetch_transfer;
 DEP_MUST struct dep_res dep_fetch_begin(struct dep_fetcher *fetcher, const struct dep_fetch_policy *policy,
                                         const struct dep_fetch_request *request,

@@ -145,6 +145,69 @@ suite.row('openid-client with TlsClientAuth()', async () => {
   equal(decode(got.access_token).claims.cnf, { 'x5t#S256': x5t(selfSigned) }, 'bound');
 });
 
+const cli = async (...args) => {
+  const run = new Process(program('deputy'), [...args, '--url', issuer, '--format', 'json'], { cwd: folder });
+  const { code } = await run.ended;
+  return { code, out: run.stdout, err: run.stderr, json: run.stdout.startsWith('{') ? JSON.parse(run.stdout) : null };
+};
+
+suite.row('the command as a client with a certificate', async () => {
+  const ca = ['--ca', server.cert];
+  const shown = [...ca, '--cert', own.certFile, '--cert-key', `file:${own.keyFile}`];
+  const key = file('own-copy.key');
+  fs.writeFileSync(key, own.key, { mode: 0o644 });
+  fs.chmodSync(own.keyFile, 0o600);
+  fs.chmodSync(selfSigned.keyFile, 0o600);
+  const get = (...args) => cli('token', 'get', '--client', byName, '--scope', 'read', ...args);
+  const got = await get(...shown, '--out', file('bound.token'));
+  equal(got.code, 0, got.err);
+  const token = fs.readFileSync(file('bound.token'), 'utf8').trim();
+  equal(decode(token).claims.cnf, { 'x5t#S256': x5t(own) }, 'bound');
+  const narrowed = await cli('token', 'exchange', '--client', byName, ...shown, '--subject-token', `file:${file('bound.token')}`, '--raw');
+  equal(narrowed.code, 0, narrowed.err);
+  equal(decode(narrowed.out.trim()).claims.cnf, { 'x5t#S256': x5t(own) }, 'still bound');
+  const guard = (await daemon.create('clients', { name: 'guard', auth: 'tls_client_auth', resource: RS1, tls_client_auth_san_dns: 'worker.example' })).id;
+  const seen = await cli('token', 'introspect', '--client', guard, ...shown, '--token', `file:${file('bound.token')}`);
+  equal([seen.code, seen.json?.active], [0, true], seen.err);
+  equal((await cli('token', 'verify', `file:${file('bound.token')}`, ...ca)).code, 0, 'verified');
+  equal((await cli('token', 'revoke', '--client', byName, ...shown, '--token', `file:${file('bound.token')}`)).code, 0, 'revoked');
+  const strict = await world.client('cli-strict', 'basic', { agent: world.worker, default_resource: RS1, needs_certificate: true });
+  fs.writeFileSync(file('secret'), strict.secret, { mode: 0o600 });
+  const both = await cli('token', 'get', '--client', strict.id, '--secret', `file:${file('secret')}`, '--scope', 'read', ...shown, '--raw');
+  equal(decode(both.out.trim()).claims.cnf, { 'x5t#S256': x5t(own) }, 'a secret, bound to the certificate');
+  for (const [label, want, said, args] of [
+    ['no certificate', 2, '--cert', ca],
+    ['no key', 2, '--cert-key', [...ca, '--cert', own.certFile]],
+    ['a key that others may read', 2, 'too open', [...ca, '--cert', own.certFile, '--cert-key', `file:${key}`]],
+    ['a key on the command line', 2, '', [...ca, '--cert', own.certFile, '--cert-key', own.key]],
+    ['a key of another certificate', 2, 'not of each other', [...ca, '--cert', own.certFile, '--cert-key', `file:${selfSigned.keyFile}`]],
+    ['another certificate', 4, 'invalid_client', [...ca, '--cert', selfSigned.certFile, '--cert-key', `file:${selfSigned.keyFile}`]],
+    ['an authority that is not the server\'s', 6, '', ['--ca', clients.cert, '--cert', own.certFile, '--cert-key', `file:${own.keyFile}`]],
+  ]) {
+    const { code, err, out } = await get(...args);
+    check(code === want && err.includes(said), () => `${label}: ${code} ${err}`);
+    check(!(err + out).includes(own.key.split('\n')[1]), `${label}: shows the key`);
+  }
+  const printed = await get(...shown, '--print-curl');
+  check(printed.out.includes(`--cert '${own.certFile}'`) && !printed.out.includes(own.keyFile), printed.out);
+});
+
+suite.row('the command calls with a bound token: an agent registers another below itself', async () => {
+  const rights = [{ resource: issuer, scopes: ['agents:create'] }, { resource: RS1, scopes: ['read'] }];
+  const maker = await world.agent('maker', rights);
+  const id = (await daemon.create('clients', { name: 'maker', auth: 'tls_client_auth', agent: maker.id, tls_client_auth_subject_dn: 'CN=worker' })).id;
+  const shown = ['--ca', server.cert, '--cert', own.certFile, '--cert-key', `file:${own.keyFile}`];
+  const got = await cli('token', 'get', '--client', id, '--audience', issuer, '--scope', 'agents:create', ...shown, '--out', file('maker.token'));
+  equal(got.code, 0, got.err);
+  const call = (...how) => cli('call', `${issuer}/oauth/agents`, '--token', `file:${file('maker.token')}`, '--header', 'Content-Type: application/x-www-form-urlencoded',
+    '--body', `name=finder&ceiling=${encodeURIComponent(JSON.stringify([rights[1]]))}`, ...how);
+  equal((await call('--ca', server.cert)).code, 4, 'without the certificate');
+  equal((await call('--ca', server.cert, '--cert', selfSigned.certFile, '--cert-key', `file:${selfSigned.keyFile}`)).code, 4, 'with another');
+  const made = await call(...shown);
+  equal([made.code, made.json?.parent], [0, maker.id], made.err);
+  equal((await daemon.admin('GET', `/clients/${made.json.client_id}`)).json.needs_dpop, true, 'what grows from it is bound');
+});
+
 suite.row('K35 older versions of TLS are not spoken', async () => {
   const connect = (options) => new Promise((resolve) => {
     const socket = tls.connect({ port, host: '127.0.0.1', ca: server.pem, ...options }, () => {
