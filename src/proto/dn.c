@@ -1,6 +1,8 @@
 /* Reading RFC 4514 section 3, with the blanks beside separators that RFC 2253 still allowed: people write them. */
 #include "proto/dn.h"
 
+#include <string.h>
+
 #include "base/buf.h"
 
 #define PARTS_MAX 8u /* of one relative name */
@@ -72,26 +74,32 @@ static bool read_type(struct reader *r)
 /* A value of which nobody knows the syntax: its BER in hexadecimal. */
 static bool read_hex(struct reader *r)
 {
-    size_t start = ++r->at;
+    size_t start = ++r->at, digits;
 
     dep_buf_put_char(&r->out, '#');
     for (int nibble = hex_of(peek(r)); nibble >= 0; nibble = hex_of(peek(r))) {
         dep_buf_put_char(&r->out, "0123456789abcdef"[nibble]);
         r->at++;
     }
+    digits = r->at - start;
     skip_blanks(r);
-    return r->at > start && (r->at - start) % 2 == 0;
+    return digits > 0 && digits % 2 == 0;
 }
 
-/* A blank is never escaped here, so that "a\ b" and "a b" are one; every other special is, in one way. */
+static void put_escaped(struct reader *r, unsigned char byte)
+{
+    dep_buf_put_char(&r->out, '\\');
+    dep_buf_put_hex(&r->out, &byte, 1);
+}
+
+/* A blank within a value is never escaped here, so that "a\ b" and "a b" are one; every other special is, in one way. */
 static void put_byte(struct reader *r, unsigned char byte)
 {
     if (byte >= 0x80 || is_alpha((char)byte) || is_digit((char)byte) || byte == ' ' || byte == '-' || byte == '.') {
         dep_buf_put_char(&r->out, (char)byte);
         return;
     }
-    dep_buf_put_char(&r->out, '\\');
-    dep_buf_put_hex(&r->out, &byte, 1);
+    put_escaped(r, byte);
 }
 
 /* What stands behind a backslash: two hexadecimal digits, or one of the characters that may not stand alone. */
@@ -116,9 +124,23 @@ static bool read_escape(struct reader *r)
     return true;
 }
 
+/* The blank at `at` becomes three bytes. */
+static bool escape_first(struct reader *r, size_t at)
+{
+    size_t len = r->out.len - at - 1;
+    char *end = dep_buf_take(&r->out, 2);
+
+    if (end == NULL)
+        return false;
+    memmove(r->out.ptr + at + 3, r->out.ptr + at + 1, len);
+    memcpy(r->out.ptr + at, "\\20", 3);
+    return true;
+}
+
 static bool read_string(struct reader *r)
 {
     size_t start = r->out.len, kept = start;
+    bool starts_blank = false;
 
     while (r->at < r->text.len && peek(r) != ',' && peek(r) != '+') {
         char c = peek(r);
@@ -126,6 +148,7 @@ static bool read_string(struct reader *r)
         if (c == '\\') {
             if (!read_escape(r))
                 return false;
+            starts_blank |= kept == start && r->out.len > start && r->out.ptr[start] == ' ';
             kept = r->out.len;
             continue;
         }
@@ -137,7 +160,14 @@ static bool read_string(struct reader *r)
         r->at++;
     }
     r->out.len = kept; /* blanks at the end belong to the separator unless they are escaped */
-    return kept > start;
+    if (kept == start || r->out.has_failed)
+        return false;
+    /* Those at the ends of the value go out escaped, or nobody could read them again. */
+    if (kept > start + 1 && r->out.ptr[kept - 1] == ' ') {
+        r->out.len--;
+        put_escaped(r, ' ');
+    }
+    return starts_blank ? escape_first(r, start) : true;
 }
 
 /* Sorts the parts of a relative name, which has no order of its own: they stand in `out` from `start`, each with `+` behind. */
@@ -207,7 +237,8 @@ struct dep_res dep_dn_normalise(struct dep_arena *arena, struct dep_str text, st
         r.at++;
         dep_buf_put_char(&r.out, ',');
     }
-    if (r.out.has_failed)
+    /* Escapes may have put together what is no text. */
+    if (r.out.has_failed || !dep_str_is_utf8(dep_buf_str(&r.out)))
         return DEP_FAIL(DN_SYNTAX);
     *ret_form = dep_buf_str(&r.out);
     return DEP_OK;

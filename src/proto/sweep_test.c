@@ -1,6 +1,7 @@
 /* Arena sweeps of the grants with the longest way: with every limit there is a result, a refusal gives nothing, and in the end a
  * token (decide.h, invariant 2). */
 #include "proto/world_fixture.h"
+#include "test/certificates.h"
 
 static struct world w;
 
@@ -43,6 +44,19 @@ static void run_limited(const struct dep_request *request, struct sweep *sweep)
     dep_arena_reset(&w.arena);
 }
 
+static struct sweep sweep_request(const struct dep_request *request)
+{
+    struct sweep sweep = { .limit = 0 };
+    struct dep_arena whole = w.arena;
+
+    while (!sweep.has_issued && sweep.limit <= 1 << 20) {
+        run_limited(request, &sweep);
+        sweep.limit += sweep.limit < 131072 ? 16 : 4096;
+    }
+    w.arena = whole;
+    return sweep;
+}
+
 static struct sweep sweep_form(const char *body, struct dep_str proof)
 {
     struct dep_header headers[3] = {
@@ -57,15 +71,8 @@ static struct sweep sweep_form(const char *body, struct dep_str proof)
                                          .body = dep_str_c(body),
                                          .headers = headers,
                                          .headers_count = dep_str_is_absent(proof) ? 2 : 3 };
-    struct sweep sweep = { .limit = 0 };
-    struct dep_arena whole = w.arena;
 
-    while (!sweep.has_issued && sweep.limit <= 1 << 20) {
-        run_limited(&request, &sweep);
-        sweep.limit += sweep.limit < 131072 ? 16 : 4096;
-    }
-    w.arena = whole;
-    return sweep;
+    return sweep_request(&request);
 }
 
 static void check(struct dep_test *t, struct sweep sweep)
@@ -109,9 +116,52 @@ DEP_TEST(sweeps_a_foreign_grant)
     check(t, sweep_form(body, world_proof(&w, w.proof_key, WORLD_NOW, DEP_STR_ABSENT)));
 }
 
+/* The longest way of a certificate: by a proxy's header, a DN, a chain. */
+DEP_TEST(sweeps_a_client_certificate)
+{
+    const struct issue authority = { .subject = "CN=Root", .is_authority = true };
+    const struct issue client = { .subject = "CN=worker,O=Example", .san = "DNS:worker.example,URI:spiffe://x/y" };
+    struct issued root = fixture_issue(NULL, EVP_EC_gen("P-256"), &authority);
+    struct issued leaf = fixture_issue(&root, EVP_EC_gen("P-256"), &client);
+    struct dep_str der = fixture_der(&w.texts, &leaf);
+    struct dep_trust *trust = NULL;
+    struct dep_buf value;
+    char body[300];
+
+    DEP_CHECK_OK(t, dep_trust_new(fixture_pem(&w.texts, &root, 1), &trust));
+    w.policy.client_trust = trust;
+    w.clients[ORCHESTRATOR].auth = DEP_CLIENT_AUTH_TLS;
+    w.clients[ORCHESTRATOR].tls_name_kind = DEP_TLS_SUBJECT_DN;
+    w.clients[ORCHESTRATOR].tls_name = w.clients[ORCHESTRATOR].tls_name_form = DEP_STR("CN=worker,O=Example");
+    dep_buf_init_arena(&value, &w.texts, der.len * 2);
+    dep_buf_put_char(&value, ':');
+    dep_b64_put(&value, der.ptr, der.len);
+    dep_buf_put_char(&value, ':');
+    (void)snprintf(body, sizeof(body), "grant_type=client_credentials&resource=" WORLD_API "&scope=read&client_id=%s",
+                   w.client_ids[ORCHESTRATOR]);
+
+    struct dep_header headers[2] = { { DEP_STR("Content-Type"), DEP_STR(FORM) },
+                                     { DEP_STR("Client-Cert"), dep_buf_str(&value) } };
+    const struct dep_request request = { .endpoint = DEP_ENDPOINT_TOKEN,
+                                         .method = DEP_STR("POST"),
+                                         .path = DEP_STR("/oauth/token"),
+                                         .body = dep_str_c(body),
+                                         .headers = headers,
+                                         .headers_count = 2,
+                                         .is_from_proxy = true };
+
+    check(t, sweep_request(&request));
+    w.policy.client_trust = NULL;
+    w.clients[ORCHESTRATOR].auth = DEP_CLIENT_AUTH_BASIC;
+    dep_trust_free(trust);
+    fixture_free(&leaf);
+    fixture_free(&root);
+}
+
 int main(void)
 {
-    static const struct dep_test_row rows[] = { DEP_ROW(sweeps_an_exchange), DEP_ROW(sweeps_a_foreign_grant) };
+    static const struct dep_test_row rows[] = { DEP_ROW(sweeps_an_exchange), DEP_ROW(sweeps_a_foreign_grant),
+                                                DEP_ROW(sweeps_a_client_certificate) };
     int failed;
 
     world_open(&w);

@@ -6,6 +6,7 @@ import path from 'node:path';
 import { X509Certificate, createHash } from 'node:crypto';
 import { Authority, hasOpenssl } from '../lib/authority.mjs';
 import { Client, GRANT, TYPE } from '../lib/client.mjs';
+import { Daemon } from '../lib/daemon.mjs';
 import { Key, decode, proof } from '../lib/forge.mjs';
 import { Haproxy } from '../lib/haproxy.mjs';
 import { Ledger } from '../lib/ledger.mjs';
@@ -294,6 +295,24 @@ suite.row('HUP: another proxy, another authority; a bad file keeps the old ones'
   ledger.token(await ask(byName, strangers.client('worker')), 'still');
   await hup({}, 'reloaded');
   ledger.token(await ask(byName, own), 'as before');
+});
+
+suite.row('a proxy on the same host: whoever is let to the Unix socket', async () => {
+  const dir = fs.mkdtempSync(path.join(folder, 'unix-'));
+  const at = path.join(dir, 'deputyd.sock');
+  const two = await Daemon.start({ config: { issuer, listen: `unix:${at}`, client_certificates: 'proxy', client_certificates_from: '[unix]', client_ca_file: clients.cert } });
+  const agent = await two.create('agents', { name: 'worker', owner: 'team@example', org: 'org1', ceiling: [] });
+  await two.create('resources', { id: RS1, name: 'first', scopes: ['read'] });
+  await two.admin('PATCH', `/agents/${agent.id}`, { ceiling: [{ resource: RS1, scopes: ['read'] }] }, { want: 200 });
+  const { id } = await two.create('clients', { name: 'c', auth: 'tls_client_auth', agent: agent.id, default_resource: RS1, tls_client_auth_subject_dn: 'CN=worker' });
+  const local = (headers) => {
+    const wire = new Wire({ socketPath: at });
+    return new Client(two, { id, auth: 'none', wire }).token({ client_id: id, scope: 'read' }, { headers }).finally(() => wire.close());
+  };
+  equal((await local([['Client-Cert', registered(own).header]])).status, 200, 'the header counts');
+  equal((await local([['Client-Cert', registered(strangers.client('worker')).header]])).status, 401, 'another authority');
+  equal((await local([])).status, 401, 'no header');
+  await two.stop();
 });
 
 suite.row('every refusal has one record', async () => {
