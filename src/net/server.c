@@ -5,7 +5,6 @@
 #include "net/server.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -22,9 +21,6 @@
 /* How long the last answers may take to go out. */
 #define LAST_WORD_MS 1000
 
-/* Bytes of a close_notify alert in TLS 1.2 with AES-GCM; in TLS 1.3 fewer. */
-#define GOODBYE_MAX 31
-
 /* Deadlines of the stages as multiples of the idle timeout; 0: none. Waiting has a longer one because its first bytes
  * are not seen here, only the end of the request line. */
 static const int64_t stage_factors[] = {
@@ -32,17 +28,13 @@ static const int64_t stage_factors[] = {
 };
 
 /* The library may miss an end of input that came together with the last bytes: it takes a short read for an empty
- * socket and waits for an event that was already there. */
-static bool has_ended(const struct dep_net_connection *connection, bool is_tls)
+ * socket and waits for an event that was already there. Over TLS it reads on until there is nothing left, so an unread
+ * goodbye is no end that it missed. */
+static bool has_ended(const struct dep_net_connection *connection)
 {
-    char bytes[GOODBYE_MAX + 1];
-    ssize_t len = recv(connection->fd, bytes, sizeof(bytes), MSG_PEEK | MSG_DONTWAIT);
-    struct pollfd end = { .fd = connection->fd, .events = POLLRDHUP };
+    char byte;
 
-    if (len <= 0 || !is_tls)
-        return len == 0;
-    /* The last that TLS sends is an alert, which is shorter than any request. */
-    return len <= GOODBYE_MAX && poll(&end, 1, 0) == 1 && (end.revents & POLLRDHUP) != 0;
+    return recv(connection->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
 }
 
 static void close_overdue(struct dep_net_server *server)
@@ -57,7 +49,7 @@ static void close_overdue(struct dep_net_server *server)
         bool is_over = limit_ms > 0 && age_ms > limit_ms;
 
         if (!is_over && (stage == DEP_NET_WAITS || stage == DEP_NET_READS) && age_ms > 1000)
-            is_over = has_ended(c, server->config.tls != NULL);
+            is_over = has_ended(c);
         if (is_over)
             (void)shutdown(c->fd, SHUT_RDWR); /* the library sees the end and closes */
     }

@@ -452,6 +452,18 @@ DEP_TEST(K35_ends_and_silence)
     (void)shutdown(c.fd, SHUT_WR); /* without a word */
     DEP_CHECK(t, is_let_go(c.fd, 15000));
     client_close(&c);
+    /* Goodbye and end in one packet with a request, or with half of one. */
+    for (unsigned i = 0; i < 4; i++) {
+        int on = 1;
+
+        c = client_open(&m, &f, i < 2 ? "NORMAL:-VERS-ALL:+VERS-TLS1.2" : "NORMAL:-VERS-ALL:+VERS-TLS1.3", NULL);
+        (void)setsockopt(c.fd, IPPROTO_TCP, TCP_CORK, &on, sizeof(on));
+        DEP_CHECK(t, gnutls_record_send(c.session, GET, i % 2 == 0 ? sizeof(GET) - 1 : 9) > 0);
+        gnutls_bye(c.session, GNUTLS_SHUT_WR);
+        (void)shutdown(c.fd, SHUT_WR);
+        DEP_CHECK(t, is_let_go(c.fd, 15000));
+        client_close(&c);
+    }
     c = client_open(&m, &f, NORMAL, NULL);
     DEP_CHECK(t, status_of(say(&c, LAST, memory, sizeof(memory), NULL)) == 200); /* the next one is served */
     client_close(&c);

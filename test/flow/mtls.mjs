@@ -6,11 +6,12 @@ import path from 'node:path';
 import { X509Certificate, createHash } from 'node:crypto';
 import { Authority, hasOpenssl } from '../lib/authority.mjs';
 import { Client, GRANT, TYPE } from '../lib/client.mjs';
-import { Daemon } from '../lib/daemon.mjs';
+import { Daemon, Process } from '../lib/daemon.mjs';
 import { Key, decode, proof } from '../lib/forge.mjs';
-import { Haproxy } from '../lib/haproxy.mjs';
+import { Haproxy, isOpen } from '../lib/haproxy.mjs';
+import { nginxFile } from '../lib/nginx.mjs';
 import { Ledger } from '../lib/ledger.mjs';
-import { Suite, check, equal } from '../lib/tap.mjs';
+import { Suite, check, equal, skip } from '../lib/tap.mjs';
 import { RS1, World } from '../lib/world.mjs';
 import { Wire, freePort } from '../lib/wire.mjs';
 
@@ -295,6 +296,43 @@ suite.row('HUP: another proxy, another authority; a bad file keeps the old ones'
   ledger.token(await ask(byName, strangers.client('worker')), 'still');
   await hup({}, 'reloaded');
   ledger.token(await ask(byName, own), 'as before');
+});
+
+suite.row('nginx in front: what its variable writes is taken', async () => {
+  if (!nginxFile()) skip('nginx is not installed');
+  const dir = fs.mkdtempSync(path.join(folder, 'nginx-'));
+  const port = await freePort();
+  fs.writeFileSync(path.join(dir, 'cert.pem'), leaf.cert);
+  fs.writeFileSync(path.join(dir, 'key.pem'), leaf.key, { mode: 0o600 });
+  const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((name) => `${name}_temp_path ${dir}/${name};`);
+  fs.writeFileSync(path.join(dir, 'nginx.conf'), `daemon off; ${process.getuid() === 0 ? 'user root;' : ''} worker_processes 1; pid ${dir}/pid; error_log ${dir}/error.log;
+events {}
+http {
+  access_log off; ${temporary.join(' ')}
+  server {
+    listen 127.0.0.1:${port} ssl;
+    ssl_certificate ${dir}/cert.pem; ssl_certificate_key ${dir}/key.pem;
+    ssl_verify_client optional_no_ca;
+    location / {
+      proxy_pass http://127.0.0.1:${daemon.port};
+      proxy_bind ${PROXY};
+      proxy_set_header Host $host:$server_port;
+      proxy_set_header Client-Cert $ssl_client_escaped_cert;
+    }
+  }
+}
+`);
+  const nginx = new Process(nginxFile(), ['-c', path.join(dir, 'nginx.conf'), '-p', dir, '-e', path.join(dir, 'error.log')], { cwd: dir });
+  await isOpen(port, nginx);
+  const through = (pair) => new Wire({ port, secure: pair ? secure(pair) : { ca: server.pem } });
+  try {
+    ledger.token(await ask(byName, own, { wire: through(own) }), 'by name');
+    ledger.token(await ask(byKey, selfSigned, { wire: through(selfSigned) }), 'by key');
+    refused(await ask(byName, selfSigned, { wire: through(selfSigned) }), 'another certificate');
+    refused(await ask(byName, null, { wire: through(null), headers: [['Client-Cert', registered(own).header]] }), 'a header of the client\'s own');
+  } finally {
+    await nginx.kill('SIGQUIT');
+  }
 });
 
 suite.row('a proxy on the same host: whoever is let to the Unix socket', async () => {

@@ -7,6 +7,22 @@ import { Process } from './daemon.mjs';
 
 const FILE = ['/usr/sbin/haproxy', '/usr/bin/haproxy'].find((file) => fs.existsSync(file)) ?? null;
 
+// A proxy says nothing when it is ready: its port does.
+export async function isOpen(port, process) {
+  for (const end = Date.now() + 15000; Date.now() < end && !process.exit; ) {
+    const isThere = await new Promise((resolve) => {
+      const socket = net.connect({ port, host: '127.0.0.1' }, () => {
+        socket.destroy();
+        resolve(true);
+      });
+      socket.on('error', () => resolve(false));
+    });
+    if (isThere) return;
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  throw new Error(`nobody listens: ${process.stderr}`);
+}
+
 export class Haproxy {
   static get missing() {
     return FILE ? null : 'haproxy is not installed';
@@ -27,25 +43,8 @@ defaults
 ${text(proxy.folder)}
 `);
     proxy.process = new Process(FILE, ['-db', '-f', file], { cwd: proxy.folder });
-    await proxy.until(port);
+    await isOpen(port, proxy.process);
     return proxy;
-  }
-
-  // It says nothing when it is ready: the port does.
-  async until(port) {
-    for (const end = Date.now() + 15000; Date.now() < end; ) {
-      if (this.process.exit) break;
-      const isOpen = await new Promise((resolve) => {
-        const socket = net.connect({ port, host: '127.0.0.1' }, () => {
-          socket.destroy();
-          resolve(true);
-        });
-        socket.on('error', () => resolve(false));
-      });
-      if (isOpen) return;
-      await new Promise((resolve) => setTimeout(resolve, 10));
-    }
-    throw new Error(`haproxy does not listen: ${this.process.stderr}`);
   }
 
   async stop() {
