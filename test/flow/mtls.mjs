@@ -83,6 +83,11 @@ suite.row('the metadata lists what is configured, and nothing else', async () =>
   const other = (await plain.daemon.wire().request({ path: '/.well-known/oauth-authorization-server' })).json;
   equal(other.token_endpoint_auth_methods_supported.filter((one) => one.includes('tls')), [], 'without client_certificates');
   await plain.daemon.stop();
+  // Without authorities nobody can vouch for a name: that method is not offered.
+  const keys = await Daemon.start({ config: { client_certificates: 'proxy', client_certificates_from: `[${PROXY}]` } });
+  const some = (await keys.wire().request({ path: '/.well-known/oauth-authorization-server' })).json;
+  equal(some.token_endpoint_auth_methods_supported.filter((one) => one.includes('tls')), ['self_signed_tls_client_auth'], 'without client_ca_file');
+  await keys.stop();
 });
 
 for (const [kind, good, bad] of [

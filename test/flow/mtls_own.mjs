@@ -192,6 +192,26 @@ suite.row('the command as a client with a certificate', async () => {
   check(printed.out.includes(`--cert '${own.certFile}'`) && !printed.out.includes(own.keyFile), printed.out);
 });
 
+suite.row('the command registers clients by the name in their certificate, and changes it', async () => {
+  const admin = (...args) => cli('client', ...args, '--socket', daemon.socket);
+  const create = (...more) => admin('create', '--agent', world.worker.id, '--auth', 'tls_client_auth', '--default-resource', RS1, ...more);
+  const made = await create('--tls-san-dns', 'nobody.example', '--needs-certificate');
+  equal([made.code, made.json?.tls_client_auth_san_dns, made.json?.needs_certificate], [0, 'nobody.example', true], made.err);
+  equal(made.json.client_secret, undefined, 'there is no secret');
+  const { id } = made.json;
+  refused(await ask(id, own), 'another name');
+  // One name takes the place of the other, whatever kind it was.
+  for (const [flag, value, member] of [['--tls-san-uri', 'spiffe://example/x', 'tls_client_auth_san_uri'], ['--tls-subject-dn', 'cn = worker', 'tls_client_auth_subject_dn']]) {
+    const changed = await admin('update', id, flag, value);
+    equal(changed.code, 0, changed.err);
+    const record = (await daemon.admin('GET', `/clients/${id}`)).json;
+    equal(Object.keys(record).filter((name) => name.startsWith('tls_')), [member], 'names');
+    equal(record[member], value, 'as it was written');
+  }
+  ledger.token(await ask(id, own), 'its name now');
+  for (const more of [[], ['--tls-san-dns', 'a.example', '--tls-san-ip', '192.0.2.1'], ['--tls-san-ip', '192.0.2']]) equal((await create(...more)).code !== 0, true, more.join(' '));
+});
+
 suite.row('the command calls with a bound token: an agent registers another below itself', async () => {
   const rights = [{ resource: issuer, scopes: ['agents:create'] }, { resource: RS1, scopes: ['read'] }];
   const maker = await world.agent('maker', rights);
