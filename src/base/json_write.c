@@ -74,6 +74,19 @@ static bool is_plain(unsigned char c)
     return c >= 0x20 && c < 0x7F && c != '"' && c != '\\';
 }
 
+/* No byte ends the loop, so that the compiler takes many at once. */
+static bool is_all_plain(struct dep_str text)
+{
+    unsigned char bad = 0;
+
+    for (size_t i = 0; i < text.len; i++) {
+        unsigned char c = (unsigned char)text.ptr[i];
+
+        bad |= (unsigned char)((c < 0x20) | (c >= 0x7F) | (c == '"') | (c == '\\'));
+    }
+    return bad == 0;
+}
+
 /* Length of the part that needs no escape. */
 static size_t plain_prefix(struct dep_str text)
 {
@@ -86,10 +99,8 @@ static size_t plain_prefix(struct dep_str text)
 
 static void put_quoted(struct dep_buf *buf, struct dep_str text)
 {
-    size_t plain = plain_prefix(text);
-
     /* Nearly everything we write is plain: one check of the room, one copy. */
-    if (plain == text.len) {
+    if (is_all_plain(text)) {
         char *at = dep_buf_take(buf, text.len + 2);
 
         if (at == NULL)
@@ -102,7 +113,8 @@ static void put_quoted(struct dep_buf *buf, struct dep_str text)
     }
     dep_buf_put_char(buf, '"');
     while (text.len > 0) {
-        plain = plain_prefix(text);
+        size_t plain = plain_prefix(text);
+
         dep_buf_put(buf, dep_str_sub(text, 0, plain));
         text = dep_str_sub(text, plain, text.len);
         if (text.len > 0)

@@ -106,6 +106,23 @@ DEP_TEST(A30_every_pair_of_bytes_is_printable_ascii_and_reads_back)
     DEP_CHECK(t, bad == 0);
 }
 
+/* Many bytes are looked at at once: one that needs an escape is found wherever it stands. */
+DEP_TEST(one_byte_among_plain_ones)
+{
+    char text[70];
+
+    for (size_t at = 0; at < sizeof(text); at++)
+        for (unsigned c = 0; c < 256; c++) {
+            bool is_plain = c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
+
+            memset(text, 'a', sizeof(text));
+            text[at] = (char)c;
+            if ((quoted(dep_str(text, sizeof(text))).len == sizeof(text) + 2) != is_plain)
+                DEP_CHECK(t, false);
+        }
+    DEP_CHECK_STR(t, quoted(DEP_STR("")), "\"\"");
+}
+
 DEP_TEST(values_are_written_again)
 {
     static const struct dep_str text =
@@ -145,6 +162,7 @@ int main(void)
         DEP_ROW(commas),
         DEP_ROW(escaping),
         DEP_ROW(A30_every_pair_of_bytes_is_printable_ascii_and_reads_back),
+        DEP_ROW(one_byte_among_plain_ones),
         DEP_ROW(values_are_written_again),
         DEP_ROW(a_full_buffer_fails_once_and_for_good),
     };

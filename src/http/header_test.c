@@ -99,6 +99,28 @@ static void check_basic(struct dep_test *t, struct dep_str pair, const char *use
     DEP_CHECK_STR(t, dep_str((const char *)got_password.bytes, got_password.len), password);
 }
 
+/* Every byte at every place of a long token. */
+DEP_TEST(A59_characters_of_a_token)
+{
+    static const char good[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/";
+    char value[80] = "Bearer ";
+    struct dep_credentials got;
+
+    for (size_t at = 7; at < sizeof(value); at++)
+        for (unsigned c = 0; c < 256; c++) {
+            bool is_good = (c != 0 && strchr(good, (int)c) != NULL) || (c == '=' && at == sizeof(value) - 1) ||
+                           (c == ' ' && at == 7); /* one more before the token */
+
+            memset(value + 7, 'x', sizeof(value) - 7);
+            value[at] = (char)c;
+            if (dep_is_ok(dep_credentials_parse(dep_str(value, sizeof(value)), &got)) != is_good)
+                dep_test_check(t, false, __FILE__, __LINE__, "byte %u at %zu", c, at);
+        }
+    DEP_CHECK_OK(t, dep_credentials_parse(DEP_STR("Bearer x=="), &got));
+    DEP_CHECK(t, !dep_is_ok(dep_credentials_parse(DEP_STR("Bearer =="), &got)));
+    DEP_CHECK(t, !dep_is_ok(dep_credentials_parse(DEP_STR("Bearer x=x="), &got)));
+}
+
 DEP_TEST(basic_credentials)
 {
     check_basic(t, DEP_STR("id:secret"), "id", "secret");
@@ -226,10 +248,15 @@ DEP_TEST(a_full_buffer_fails)
 int main(void)
 {
     static const struct dep_test_row rows[] = {
-        DEP_ROW(one_value_of_a_header),  DEP_ROW(A59_credentials),
-        DEP_ROW(basic_credentials),      DEP_ROW(C22_odd_client_ids_stay_text),
-        DEP_ROW(basic_is_strict_base64), DEP_ROW(K21_media_types),
-        DEP_ROW(challenges_on_one_line), DEP_ROW(error_text_keeps_to_its_characters),
+        DEP_ROW(one_value_of_a_header),
+        DEP_ROW(A59_credentials),
+        DEP_ROW(A59_characters_of_a_token),
+        DEP_ROW(basic_credentials),
+        DEP_ROW(C22_odd_client_ids_stay_text),
+        DEP_ROW(basic_is_strict_base64),
+        DEP_ROW(K21_media_types),
+        DEP_ROW(challenges_on_one_line),
+        DEP_ROW(error_text_keeps_to_its_characters),
         DEP_ROW(a_full_buffer_fails),
     };
 

@@ -50,16 +50,18 @@ static bool is_token(struct dep_str s)
     return s.len > 0;
 }
 
-/* rfc9110#5.5: HTAB, blank, visible characters, obs-text. */
+/* rfc9110#5.5: HTAB, blank, visible characters, obs-text. All bytes are looked at and none ends the loop, so that the compiler takes
+ * many at once: tokens are long. */
 static bool is_value(struct dep_str s)
 {
+    unsigned char bad = 0;
+
     for (size_t i = 0; i < s.len; i++) {
         unsigned char c = (unsigned char)s.ptr[i];
 
-        if ((c < 0x20 && c != '\t') || c == 0x7f)
-            return false;
+        bad |= (unsigned char)(((c < 0x20) & (c != '\t')) | (c == 0x7f));
     }
-    return true;
+    return bad == 0;
 }
 
 /* Origin form (rfc9112#3.2.1) in the characters of rfc3986#3.3 and #3.4; "//x" would be an authority, %00 ends

@@ -121,6 +121,25 @@ DEP_TEST(K01_K03_K10_K18_framing)
     }
 }
 
+/* rfc9110#5.5: every byte at every place of a long value. */
+DEP_TEST(bytes_of_a_value)
+{
+    char value[70];
+    const struct dep_header headers[] = { { DEP_STR("Host"), DEP_STR("a") },
+                                          { DEP_STR("X"), dep_str(value, sizeof(value)) } };
+    size_t body_bytes, wrong = 0;
+
+    for (size_t at = 0; at < sizeof(value); at++)
+        for (unsigned c = 0; c < 256; c++) {
+            bool is_good = c == '\t' || (c >= 0x20 && c != 0x7f);
+
+            memset(value, 'x', sizeof(value));
+            value[at] = (char)c;
+            wrong += (dep_net_check_headers(headers, 2, DEP_STR("GET"), true, 0, &body_bytes) == NULL) != is_good;
+        }
+    DEP_CHECK(t, wrong == 0);
+}
+
 DEP_TEST(K28_limits)
 {
     static struct dep_header headers[DEP_NET_HEADERS_MAX + 1];
@@ -173,7 +192,7 @@ int main(void)
 {
     static const struct dep_test_row rows[] = {
         DEP_ROW(K16_request_lines), DEP_ROW(K17_long_targets), DEP_ROW(K01_K03_K10_K18_framing),
-        DEP_ROW(K28_limits),        DEP_ROW(K04_K07_layouts),
+        DEP_ROW(bytes_of_a_value),  DEP_ROW(K28_limits),       DEP_ROW(K04_K07_layouts),
     };
 
     return dep_test_main(rows, DEP_COUNT(rows));
