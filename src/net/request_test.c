@@ -124,7 +124,7 @@ DEP_TEST(K01_K03_K10_K18_framing)
 /* rfc9110#5.5: every byte at every place of a long value. */
 DEP_TEST(bytes_of_a_value)
 {
-    char value[70];
+    char value[70] = { 0 };
     const struct dep_header headers[] = { { DEP_STR("Host"), DEP_STR("a") },
                                           { DEP_STR("X"), dep_str(value, sizeof(value)) } };
     size_t body_bytes, wrong = 0;
