@@ -234,6 +234,15 @@ static struct dep_res open_replay(struct dep_server *server, const struct dep_co
     return res;
 }
 
+static struct dep_res open_store(struct dep_server *server, const char *path, char message[DEP_CONFIG_MESSAGE_MAX])
+{
+    struct dep_res res = dep_store_sqlite_new(path, &server->store);
+
+    if (!dep_is_ok(res))
+        (void)snprintf(message, DEP_CONFIG_MESSAGE_MAX, "%.300s: %s", path, dep_err_text(res.err));
+    return res;
+}
+
 static struct dep_res open_state(struct dep_server *server, const struct dep_config *config, struct dep_arena *arena,
                                  char message[DEP_CONFIG_MESSAGE_MAX])
 {
@@ -254,7 +263,7 @@ static struct dep_res open_state(struct dep_server *server, const struct dep_con
     server->feed = dep_feed_new((uint64_t)dep_server_now() * 1000);
     if (server->writer_crypto == NULL || server->limiter == NULL || server->feed == NULL)
         return DEP_FAIL(ARENA_FULL);
-    DEP_TRY(dep_store_sqlite_new(path, &server->store));
+    DEP_TRY(open_store(server, path, message));
     DEP_TRY(open_ledger(server, config));
     DEP_TRY(open_replay(server, config, message));
     DEP_TRY(open_log(server, config, arena, message));
