@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "base/num.h"
+
 static bool parse_v4(struct dep_str text, unsigned char ret_bytes[4])
 {
     struct dep_str rest = text, part;
@@ -25,15 +27,6 @@ static bool parse_v4(struct dep_str text, unsigned char ret_bytes[4])
     return count == 4 && text.ptr[text.len - 1] != '.';
 }
 
-static int hex_of(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 /* One to four hexadecimal digits. */
 static bool parse_group(struct dep_str part, unsigned char ret_bytes[2])
 {
@@ -42,7 +35,7 @@ static bool parse_group(struct dep_str part, unsigned char ret_bytes[2])
     if (part.len == 0 || part.len > 4)
         return false;
     for (size_t i = 0; i < part.len; i++) {
-        int digit = hex_of(part.ptr[i]);
+        int digit = dep_hex_digit(part.ptr[i]);
 
         if (digit < 0)
             return false;

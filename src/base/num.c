@@ -28,3 +28,12 @@ struct dep_res dep_num_parse(struct dep_str text, int64_t min, int64_t max, int6
     *ret_value = value;
     return DEP_OK;
 }
+
+int dep_hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}

@@ -67,12 +67,33 @@ DEP_TEST(refuses_what_is_out_of_range)
     }
 }
 
+DEP_TEST(hexadecimal_digits)
+{
+    static const char lower[] = "0123456789abcdef", upper[] = "0123456789ABCDEF";
+    size_t wrong = 0;
+
+    for (int c = -128; c < 128; c++) {
+        const char *at = c == 0 ? NULL : strchr(lower, c);
+        int value;
+
+        if (at != NULL)
+            value = (int)(at - lower);
+        else if (c != 0 && (at = strchr(upper, c)) != NULL)
+            value = (int)(at - upper);
+        else
+            value = -1;
+        wrong += dep_hex_digit((char)c) != value;
+    }
+    DEP_CHECK(t, wrong == 0);
+}
+
 int main(void)
 {
     static const struct dep_test_row rows[] = {
         DEP_ROW(accepts_integers_in_range),
         DEP_ROW(refuses_other_spellings),
         DEP_ROW(refuses_what_is_out_of_range),
+        DEP_ROW(hexadecimal_digits),
     };
 
     return dep_test_main(rows, DEP_COUNT(rows));

@@ -14,7 +14,7 @@ static bool is_digit(char c)
 }
 static bool is_hex(char c)
 {
-    return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+    return dep_hex_digit(c) >= 0;
 }
 static bool is_unreserved(char c)
 {
@@ -173,11 +173,6 @@ static char to_upper(char c)
     return (char)(c >= 'a' && c <= 'z' ? c - 32 : c);
 }
 
-static unsigned hex_value(char c)
-{
-    return (unsigned)(is_digit(c) ? c - '0' : to_lower(c) - 'a' + 10);
-}
-
 static void put_lower(struct dep_buf *buf, struct dep_str text)
 {
     for (size_t i = 0; i < text.len; i++)
@@ -196,7 +191,7 @@ static struct dep_str plain_path(struct dep_arena *arena, struct dep_str path)
             continue;
         }
 
-        char decoded = (char)(hex_value(path.ptr[i + 1]) << 4 | hex_value(path.ptr[i + 2]));
+        char decoded = (char)(dep_hex_digit(path.ptr[i + 1]) << 4 | dep_hex_digit(path.ptr[i + 2]));
 
         if (is_unreserved(decoded)) {
             dep_buf_put_char(&buf, decoded);

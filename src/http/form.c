@@ -5,16 +5,7 @@
 
 #include <string.h>
 
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return -1;
-}
+#include "base/num.h"
 
 static bool is_plain(struct dep_str text, bool is_form)
 {
@@ -38,8 +29,8 @@ static bool decode(struct dep_str text, bool is_form, char *out, size_t *ret_len
             if (text.len - i < 3)
                 return false;
 
-            int high = hex_value(text.ptr[i + 1]);
-            int low = hex_value(text.ptr[i + 2]);
+            int high = dep_hex_digit(text.ptr[i + 1]);
+            int low = dep_hex_digit(text.ptr[i + 2]);
 
             if (high < 0 || low < 0)
                 return false;

@@ -28,11 +28,6 @@ static bool is_alnum(unsigned char c)
     return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
 }
 
-static bool is_hex(unsigned char c)
-{
-    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'F') || (c >= 'a' && c <= 'f');
-}
-
 static bool is_one_of(unsigned char c, const char *set)
 {
     for (; *set != '\0'; set++)
@@ -75,7 +70,7 @@ static bool is_target(struct dep_str s)
 
         if (is_alnum(c) || is_one_of(c, "/-._~?=&!$'()*+,;:@"))
             continue;
-        if (c != '%' || s.len - i < 3 || !is_hex((unsigned char)s.ptr[i + 1]) || !is_hex((unsigned char)s.ptr[i + 2]))
+        if (c != '%' || s.len - i < 3 || dep_hex_digit(s.ptr[i + 1]) < 0 || dep_hex_digit(s.ptr[i + 2]) < 0)
             return false;
         if (s.ptr[i + 1] == '0' && s.ptr[i + 2] == '0')
             return false;
@@ -125,7 +120,7 @@ static bool is_host(struct dep_str s)
         return false;
     if (s.ptr[0] == '[') {
         at = 1;
-        while (at < s.len && (is_hex((unsigned char)s.ptr[at]) || is_one_of((unsigned char)s.ptr[at], ":.")))
+        while (at < s.len && (dep_hex_digit(s.ptr[at]) >= 0 || is_one_of((unsigned char)s.ptr[at], ":.")))
             at++;
         if (at < 4 || at >= s.len || s.ptr[at] != ']')
             return false;

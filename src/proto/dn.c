@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/num.h"
 
 #define PARTS_MAX 8u /* of one relative name */
 
@@ -21,15 +22,6 @@ static bool is_digit(char c)
 static bool is_alpha(char c)
 {
     return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
-}
-
-static int hex_of(char c)
-{
-    if (is_digit(c))
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
 /* NUL at the end: no name has one unescaped. */
@@ -77,7 +69,7 @@ static bool read_hex(struct reader *r)
     size_t start = ++r->at, digits;
 
     dep_buf_put_char(&r->out, '#');
-    for (int nibble = hex_of(peek(r)); nibble >= 0; nibble = hex_of(peek(r))) {
+    for (int nibble = dep_hex_digit(peek(r)); nibble >= 0; nibble = dep_hex_digit(peek(r))) {
         dep_buf_put_char(&r->out, "0123456789abcdef"[nibble]);
         r->at++;
     }
@@ -110,8 +102,8 @@ static bool read_escape(struct reader *r)
 
     r->at++;
     c = peek(r);
-    high = hex_of(c);
-    low = high < 0 || r->text.len - r->at < 2 ? -1 : hex_of(r->text.ptr[r->at + 1]);
+    high = dep_hex_digit(c);
+    low = high < 0 || r->text.len - r->at < 2 ? -1 : dep_hex_digit(r->text.ptr[r->at + 1]);
     if (low >= 0) {
         put_byte(r, (unsigned char)(high << 4 | low));
         r->at += 2;

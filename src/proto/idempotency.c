@@ -9,6 +9,7 @@
 
 #include <string.h>
 
+#include "base/num.h"
 #include "http/item.h"
 
 #define RETENTION_S 86400
@@ -81,15 +82,6 @@ static void digest_end(struct dep_crypto *crypto, const struct digest *digest,
     dep_sha256_parts(crypto, digest->parts, digest->count, ret_name);
 }
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 /* Whether a form's pair is a client_assertion, in whatever way its name is encoded. */
 static bool is_assertion(struct dep_str pair)
 {
@@ -100,7 +92,7 @@ static bool is_assertion(struct dep_str pair)
         char c = pair.ptr[read++];
 
         if (c == '%' && pair.len - read >= 2) {
-            int high = hex_digit(pair.ptr[read]), low = hex_digit(pair.ptr[read + 1]);
+            int high = dep_hex_digit(pair.ptr[read]), low = dep_hex_digit(pair.ptr[read + 1]);
 
             if (high < 0 || low < 0)
                 return false;
