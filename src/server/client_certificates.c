@@ -2,12 +2,12 @@
 #include "server/client_certificates.h"
 
 #include <arpa/inet.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/ip.h"
+#include "server/files.h"
 
 #define CA_BYTES_MAX 262144u
 
@@ -28,25 +28,18 @@ static void put_proxy(const char *text, char ret_proxy[INET6_ADDRSTRLEN])
 
 static struct dep_res read_trust(const char *path, struct dep_trust **ret_trust, char message[DEP_CONFIG_MESSAGE_MAX])
 {
-    FILE *file = fopen(path, "re");
-    char *text = file == NULL ? NULL : malloc(CA_BYTES_MAX);
-    struct dep_res res = DEP_FAIL(CONFIG_FILE);
-    size_t len;
+    struct dep_res res = DEP_OK;
+    char *text = NULL;
+    size_t len = 0;
 
-    (void)snprintf(message, DEP_CONFIG_MESSAGE_MAX, "client_ca_file %.300s: %s", path, strerror(errno));
-    if (text != NULL) {
-        len = fread(text, 1, CA_BYTES_MAX, file);
-        if (ferror(file) == 0 && len < CA_BYTES_MAX && dep_is_ok(dep_trust_new(dep_str(text, len), ret_trust)))
-            res = DEP_OK;
-        else
-            (void)snprintf(
-                message, DEP_CONFIG_MESSAGE_MAX,
-                "client_ca_file %.300s: it needs 1 to %u certificates of authorities in PEM (basicConstraints: "
-                "CA), and nothing in it may be broken",
-                path, DEP_TRUST_AUTHORITIES_MAX);
+    DEP_TRY(dep_public_file_read("client_ca_file ", path, CA_BYTES_MAX, &text, &len, message));
+    if (!dep_is_ok(dep_trust_new(dep_str(text, len), ret_trust))) {
+        (void)snprintf(message, DEP_CONFIG_MESSAGE_MAX,
+                       "client_ca_file %.300s: it needs 1 to %u certificates of authorities in PEM (basicConstraints: "
+                       "CA), and nothing in it may be broken",
+                       path, DEP_TRUST_AUTHORITIES_MAX);
+        res = DEP_FAIL(CONFIG_FILE);
     }
-    if (file != NULL)
-        (void)fclose(file);
     free(text);
     return res;
 }

@@ -1,13 +1,13 @@
 /* The daemon's configuration. One row per key: the schema is the table, and unknown keys are measured against it. */
 #include "server/config.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/ip.h"
 #include "base/url.h"
+#include "server/files.h"
 #include "yaml/yaml.h"
 
 #define FILE_BYTES_MAX 65536u
@@ -240,21 +240,13 @@ static struct dep_res read_config(const char *path, struct dep_str text, struct 
 
 struct dep_res dep_config_load(const char *path, struct dep_config **ret_config, char message[DEP_CONFIG_MESSAGE_MAX])
 {
-    FILE *file = fopen(path, "re");
-    char *text = file == NULL ? NULL : malloc(FILE_BYTES_MAX);
-    struct dep_res res = DEP_FAIL(CONFIG_SYNTAX);
-    size_t len;
+    struct dep_res res;
+    char *text = NULL;
+    size_t len = 0;
 
-    (void)snprintf(message, DEP_CONFIG_MESSAGE_MAX, "%s: %s", path, strerror(errno));
-    if (text != NULL) {
-        len = fread(text, 1, FILE_BYTES_MAX, file);
-        if (len == FILE_BYTES_MAX || ferror(file) != 0)
-            (void)snprintf(message, DEP_CONFIG_MESSAGE_MAX, "%s: it cannot be read, or is larger than 64 KiB", path);
-        else
-            res = read_config(path, dep_str(text, len), ret_config, message);
-    }
-    if (file != NULL)
-        (void)fclose(file);
+    if (!dep_is_ok(dep_public_file_read("", path, FILE_BYTES_MAX, &text, &len, message)))
+        return DEP_FAIL(CONFIG_SYNTAX);
+    res = read_config(path, dep_str(text, len), ret_config, message);
     free(text);
     return res;
 }

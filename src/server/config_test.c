@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "server/files.h"
 #include "server/server.h"
 #include "test/unit.h"
 

@@ -13,6 +13,7 @@
 #include "base/b64.h"
 #include "base/url.h"
 #include "net/tls.h"
+#include "server/files.h"
 
 #define BODY_BYTES_MAX 65536u
 #define IDLE_TIMEOUT_S 30u

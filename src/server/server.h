@@ -97,13 +97,6 @@ int64_t dep_server_now(void);
 /* settings.c */
 DEP_MUST struct dep_res dep_settings_new(struct dep_crypto *crypto, struct dep_config *config, int64_t fence,
                                          struct dep_settings **ret_settings, char message[DEP_CONFIG_MESSAGE_MAX]);
-/* The text of a file that nobody but its owner may read, without the line ends after it; `*ret_text` is on the heap:
- * DEP_ERR_KEY_FILE with a message. */
-DEP_MUST struct dep_res dep_private_file_read(const char *path, size_t max, char **ret_text, size_t *ret_len,
-                                              char message[DEP_CONFIG_MESSAGE_MAX]);
-/* A file with exactly 32 bytes, raw or base64url, that nobody but its owner may read: DEP_ERR_KEY_FILE with a message. */
-DEP_MUST struct dep_res dep_key_file_read(const char *path, unsigned char ret_key[32],
-                                          char message[DEP_CONFIG_MESSAGE_MAX]);
 
 /* server_tls.c: certificate and key of the configuration, at start and again at each reload; nothing when there is none. DEP_ERR_CONFIG_FILE,
  * DEP_ERR_KEY_FILE, DEP_ERR_NET_TLS with a message: what was before stays. */

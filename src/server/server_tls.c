@@ -1,36 +1,13 @@
 /* The daemon's own TLS: the files of its certificate and key. */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "net/tls.h"
+#include "server/files.h"
 #include "server/server.h"
 
 #define CERTIFICATE_BYTES_MAX 65536u
 #define KEY_BYTES_MAX 16384u
-
-static struct dep_res read_certificate(const char *path, char **ret_text, size_t *ret_len,
-                                       char message[DEP_CONFIG_MESSAGE_MAX])
-{
-    FILE *file = fopen(path, "re");
-    char *text = file == NULL ? NULL : malloc(CERTIFICATE_BYTES_MAX);
-    size_t len = text == NULL ? 0 : fread(text, 1, CERTIFICATE_BYTES_MAX, file);
-    bool is_good = len > 0 && len < CERTIFICATE_BYTES_MAX;
-
-    if (!is_good)
-        (void)snprintf(message, DEP_CONFIG_MESSAGE_MAX, "tls_certificate_file %.300s: %s", path,
-                       file == NULL ? strerror(errno) : "it is empty, cannot be read, or is larger than 64 KiB");
-    if (file != NULL)
-        (void)fclose(file);
-    if (!is_good) {
-        free(text);
-        return DEP_FAIL(CONFIG_FILE);
-    }
-    *ret_text = text;
-    *ret_len = len;
-    return DEP_OK;
-}
 
 struct dep_res dep_server_take_tls(struct dep_server *server, const struct dep_config *config,
                                    char message[DEP_CONFIG_MESSAGE_MAX])
@@ -41,7 +18,8 @@ struct dep_res dep_server_take_tls(struct dep_server *server, const struct dep_c
 
     if (config->tls_certificate_file == NULL)
         return DEP_OK;
-    DEP_TRY(read_certificate(config->tls_certificate_file, &certificate, &certificate_len, message));
+    DEP_TRY(dep_public_file_read("tls_certificate_file ", config->tls_certificate_file, CERTIFICATE_BYTES_MAX,
+                                 &certificate, &certificate_len, message));
     res = dep_private_file_read(config->tls_key_file, KEY_BYTES_MAX, &key, &key_len, message);
     if (dep_is_ok(res)) {
         struct dep_str chain = dep_str(certificate, certificate_len);
