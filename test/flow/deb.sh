@@ -7,19 +7,7 @@ cd "$(dirname "$0")/../.." || exit 1
 build=${DEPUTY_BUILD:?}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-number=0
-failed=0
-
-result() { # 0 or 1, name
-    number=$((number + 1))
-    if [ "$1" = 0 ]; then
-        echo "ok $number - $2"
-    else
-        sed 's/^/# /' "$work/out" | head -n 20
-        echo "not ok $number - $2"
-        failed=1
-    fi
-}
+. test/lib/tap.sh
 skipped() { # name, why
     number=$((number + 1))
     echo "ok $number - $1 # SKIP $2"
