@@ -3,6 +3,9 @@ import http from 'node:http';
 import { Key, compact, now_s, randomId } from './forge.mjs';
 
 export class Idp {
+  // The system gives ports away again, and an issuer is made once: its port is nobody else's for as long as the suite runs.
+  static #ports = new Set();
+
   // answers: path -> function(request, response) in place of the good answer.
   static async start({ alg = 'ES256', path = '' } = {}) {
     const idp = new Idp();
@@ -13,6 +16,12 @@ export class Idp {
     idp.connections = 0;
     idp.port = 0;
     await idp.up();
+    while (Idp.#ports.has(idp.port)) {
+      await idp.down();
+      idp.port = 0;
+      await idp.up();
+    }
+    Idp.#ports.add(idp.port);
     return idp;
   }
 
