@@ -240,7 +240,9 @@ static struct dep_res open_store(struct dep_server *server, const char *path, ch
     struct dep_res res = dep_store_sqlite_new(path, &server->store);
 
     if (!dep_is_ok(res))
-        (void)snprintf(message, DEP_CONFIG_MESSAGE_MAX, "%.300s: %s", path, dep_err_text(res.err));
+        (void)snprintf(message, DEP_CONFIG_MESSAGE_MAX,
+                       "%.300s: %s; if another deputyd uses this data_dir, stop it or name another", path,
+                       dep_err_text(res.err));
     return res;
 }
 

@@ -73,6 +73,6 @@ struct dep_res dep_sqlite_open(const char *path, enum dep_sqlite_use use, sqlite
         sqlite3_busy_timeout(*ret_database, is_alone ? BUSY_ALONE_MS : BUSY_SHARED_MS) != SQLITE_OK ||
         (is_alone && !dep_sqlite_execute(*ret_database, "PRAGMA locking_mode = EXCLUSIVE")) ||
         !dep_sqlite_execute(*ret_database, settings))
-        return sqlite3_errcode(*ret_database) == SQLITE_BUSY ? DEP_FAIL(STORE_BUSY) : DEP_FAIL(STORE_IO);
+        return DEP_FAIL(STORE_IO);
     return DEP_OK;
 }

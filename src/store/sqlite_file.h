@@ -10,7 +10,7 @@
  * users; whoever opens it lets nobody else open it meanwhile, since switching to WAL does not wait. */
 enum dep_sqlite_use { DEP_SQLITE_ALONE, DEP_SQLITE_SHARED };
 
-/* WAL with synchronous=FULL; created with mode 0600. DEP_ERR_STORE_BUSY: another process has it for itself; DEP_ERR_STORE_IO. `*ret_database` is to be closed also when
+/* WAL with synchronous=FULL; created with mode 0600. DEP_ERR_STORE_IO. `*ret_database` is to be closed also when
  * it fails. */
 DEP_MUST struct dep_res dep_sqlite_open(const char *path, enum dep_sqlite_use use, sqlite3 **ret_database);
 /* Makes the schema in a new file. A file of another version is not touched: DEP_ERR_STORE_IO. */
