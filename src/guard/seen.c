@@ -12,6 +12,7 @@ struct entry {
     unsigned char digest[DEP_SHA256_LEN];
     uint64_t keys_version;
     uint64_t used;           /* tick of the last use */
+    int64_t exp;             /* the token's, here so that making room does not read the tokens */
     struct dep_token *token; /* NULL: free. Its texts follow it in the same block */
 };
 
@@ -79,7 +80,7 @@ const struct dep_token *dep_guard_seen_find(struct dep_guard_seen *seen, const u
     for (unsigned i = 0; i < WAYS; i++) {
         if (set[i].token == NULL || !is_digest(&set[i], digest))
             continue;
-        if (set[i].keys_version != keys_version || now >= set[i].token->exp) {
+        if (set[i].keys_version != keys_version || now >= set[i].exp) {
             drop(seen, &set[i]);
             return NULL;
         }
@@ -104,9 +105,9 @@ static struct entry *victim(struct entry *set, const unsigned char *digest, int6
     for (unsigned i = 0; i < WAYS; i++) {
         if (set[i].token != NULL && is_digest(&set[i], digest))
             return &set[i];
-        if (set[i].token == NULL || now >= set[i].token->exp)
+        if (set[i].token == NULL || now >= set[i].exp)
             best = &set[i];
-        else if (best->token != NULL && now < best->token->exp && set[i].used < best->used)
+        else if (best->token != NULL && now < best->exp && set[i].used < best->used)
             best = &set[i];
     }
     return best;
@@ -122,7 +123,7 @@ void dep_guard_seen_put(struct dep_guard_seen *seen, const unsigned char digest[
         return;
     entry = victim(set_of(seen, digest), digest, now);
     drop(seen, entry);
-    *entry = (struct entry){ .keys_version = keys_version, .used = ++seen->tick, .token = copy };
+    *entry = (struct entry){ .keys_version = keys_version, .used = ++seen->tick, .exp = token->exp, .token = copy };
     memcpy(entry->digest, digest, DEP_SHA256_LEN);
     seen->count++;
 }

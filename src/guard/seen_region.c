@@ -9,20 +9,26 @@
 #include "guard/token_copy.h"
 
 #define WAYS 4u
-#define TOKEN_MAX 3072u
+#define TOKEN_MAX 1504u
 
 struct entry {
-    unsigned char digest[DEP_SHA256_LEN];
-    unsigned char tag[DEP_SHA256_LEN];
     int64_t exp; /* 0: free */
     uint64_t used;
-    _Alignas(16) unsigned char token[TOKEN_MAX];
+    size_t bytes; /* of the token */
+    unsigned char digest[DEP_SHA256_LEN];
 };
 
+struct body {
+    unsigned char tag[DEP_SHA256_LEN];
+    char token[TOKEN_MAX]; /* packed */
+};
+
+/* What is looked at to find nothing lies together: a miss of this table costs misses of the processor's cache, and little else. */
 struct set {
     _Alignas(64) pthread_mutex_t lock;
     uint64_t tick;
     struct entry entries[WAYS];
+    _Alignas(64) struct body bodies[WAYS];
 };
 
 struct dep_seen_region {
@@ -71,76 +77,80 @@ static struct set *lock_set(struct dep_seen_region *region, const unsigned char 
     return error == 0 ? set : NULL;
 }
 
-static bool is_for(const struct entry *entry, const unsigned char *digest, const unsigned char *tag)
+static bool is_for(const struct set *set, unsigned way, const unsigned char *digest, const unsigned char *tag)
 {
+    const struct entry *entry = &set->entries[way];
+
     return entry->exp != 0 &&
            dep_secret_eq(dep_secret(entry->digest, DEP_SHA256_LEN), dep_secret(digest, DEP_SHA256_LEN)) &&
-           memcmp(entry->tag, tag, DEP_SHA256_LEN) == 0;
-}
-
-static struct dep_token *copy_out(const struct entry *entry, struct dep_arena *arena)
-{
-    const struct dep_token *token = (const struct dep_token *)(const void *)entry->token;
-    void *memory = dep_arena_alloc(arena, dep_token_copy_bytes(token));
-
-    return memory == NULL ? NULL : dep_token_copy(token, memory);
+           memcmp(set->bodies[way].tag, tag, DEP_SHA256_LEN) == 0;
 }
 
 struct dep_token *dep_seen_region_find(struct dep_seen_region *region, const unsigned char digest[DEP_SHA256_LEN],
                                        const unsigned char tag[DEP_SHA256_LEN], int64_t now, struct dep_arena *arena)
 {
     struct set *set = lock_set(region, digest);
-    struct dep_token *found = NULL;
+    struct dep_str packed = DEP_STR_ABSENT;
+    struct dep_token *token;
 
     if (set == NULL)
         return NULL;
-    for (unsigned way = 0; way < WAYS && found == NULL; way++) {
+    for (unsigned way = 0; way < WAYS && dep_str_is_absent(packed); way++) {
         struct entry *entry = &set->entries[way];
 
-        if (!is_for(entry, digest, tag) || now >= entry->exp)
+        if (!is_for(set, way, digest, tag) || now >= entry->exp)
             continue;
         entry->used = ++set->tick;
-        found = copy_out(entry, arena);
+        packed = dep_arena_dup(arena, dep_str(set->bodies[way].token, entry->bytes));
     }
     pthread_mutex_unlock(&set->lock);
-    return found;
+    if (dep_str_is_absent(packed))
+        return NULL;
+    token = dep_arena_alloc(arena, sizeof(*token));
+    return token != NULL && dep_token_unpack(packed, token) ? token : NULL;
 }
 
-/* Its own entry, a free or expired one, or the least recently used. */
-static struct entry *victim(struct set *set, const unsigned char *digest, const unsigned char *tag, int64_t now)
+/* Its own place, a free or expired one, or the least recently used. */
+static unsigned victim(const struct set *set, const unsigned char *digest, const unsigned char *tag, int64_t now)
 {
-    struct entry *best = &set->entries[0];
+    unsigned best = 0;
 
     for (unsigned way = 0; way < WAYS; way++) {
-        struct entry *entry = &set->entries[way];
+        const struct entry *entry = &set->entries[way];
 
-        if (is_for(entry, digest, tag))
-            return entry;
+        if (is_for(set, way, digest, tag))
+            return way;
         if (now >= entry->exp)
-            best = entry;
-        else if (now < best->exp && entry->used < best->used)
-            best = entry;
+            best = way;
+        else if (now < set->entries[best].exp && entry->used < set->entries[best].used)
+            best = way;
     }
     return best;
 }
 
-void dep_seen_region_put(struct dep_seen_region *region, const unsigned char digest[DEP_SHA256_LEN],
+bool dep_seen_region_put(struct dep_seen_region *region, const unsigned char digest[DEP_SHA256_LEN],
                          const unsigned char tag[DEP_SHA256_LEN], int64_t now, const struct dep_token *token)
 {
+    char packed[TOKEN_MAX];
+    size_t bytes = dep_token_pack(token, packed, sizeof(packed));
     struct entry *entry;
     struct set *set;
+    unsigned way;
 
-    if (dep_token_copy_bytes(token) > TOKEN_MAX || token->exp <= 0)
-        return;
+    if (bytes == 0 || token->exp <= 0)
+        return false;
     set = lock_set(region, digest);
     if (set == NULL)
-        return;
-    entry = victim(set, digest, tag, now);
+        return false;
+    way = victim(set, digest, tag, now);
+    entry = &set->entries[way];
     entry->exp = 0;
     memcpy(entry->digest, digest, DEP_SHA256_LEN);
-    memcpy(entry->tag, tag, DEP_SHA256_LEN);
-    (void)dep_token_copy(token, entry->token);
+    memcpy(set->bodies[way].tag, tag, DEP_SHA256_LEN);
+    memcpy(set->bodies[way].token, packed, bytes);
+    entry->bytes = bytes;
     entry->used = ++set->tick;
     entry->exp = token->exp;
     pthread_mutex_unlock(&set->lock);
+    return true;
 }

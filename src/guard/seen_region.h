@@ -20,8 +20,8 @@ struct dep_seen_region *dep_seen_region_init(void *memory, size_t bytes);
 /* A copy in the arena, or NULL. */
 struct dep_token *dep_seen_region_find(struct dep_seen_region *region, const unsigned char digest[DEP_SHA256_LEN],
                                        const unsigned char tag[DEP_SHA256_LEN], int64_t now, struct dep_arena *arena);
-/* A token too large for its place is not kept. */
-void dep_seen_region_put(struct dep_seen_region *region, const unsigned char digest[DEP_SHA256_LEN],
+/* False: it is not kept, as one that is too large for its place. */
+bool dep_seen_region_put(struct dep_seen_region *region, const unsigned char digest[DEP_SHA256_LEN],
                          const unsigned char tag[DEP_SHA256_LEN], int64_t now, const struct dep_token *token);
 
 #endif

@@ -58,13 +58,13 @@ static struct dep_token *find(struct world *w, uint64_t number, uint64_t tag, in
     return dep_seen_region_find(w->region, digest, name, now, &w->arena);
 }
 
-static void put(struct world *w, uint64_t number, uint64_t tag, const struct dep_token *token)
+static bool put(struct world *w, uint64_t number, uint64_t tag, const struct dep_token *token)
 {
     unsigned char digest[DEP_SHA256_LEN], name[DEP_SHA256_LEN];
 
     digest_of(number, digest);
     digest_of(tag, name);
-    dep_seen_region_put(w->region, digest, name, NOW, token);
+    return dep_seen_region_put(w->region, digest, name, NOW, token);
 }
 
 DEP_TEST(another_process_finds_a_copy)
@@ -124,7 +124,7 @@ DEP_TEST(bounded_and_the_newest_stay)
     DEP_CHECK(t, find(&w, 10000, 1, NOW) != NULL);
     DEP_CHECK(t, find(&w, 1, 1, NOW) == NULL);
     token.scope = dep_str(long_text, sizeof(long_text));
-    put(&w, 20000, 1, &token);
+    DEP_CHECK(t, !put(&w, 20000, 1, &token));
     DEP_CHECK(t, find(&w, 20000, 1, NOW) == NULL);
     DEP_CHECK(t, dep_seen_region_init(w.memory, 4096) == NULL);
     munmap(w.memory, BYTES);

@@ -87,9 +87,11 @@ static void ask_cache(const struct dep_engine *engine, struct dep_engine_worker 
 static void keep_token(const struct dep_engine *engine, struct dep_engine_worker *worker,
                        const struct dep_guard_decision *decision, int64_t now)
 {
+    /* Of the shared cache a token gets into the worker's own when it comes again: many never do. */
+    if (has_shared(engine, worker) &&
+        dep_seen_region_put(engine->shared_seen, decision->token_digest, worker->tag, now, decision->token))
+        return;
     dep_guard_seen_put(worker->seen, decision->token_digest, worker->keys.version, now, decision->token);
-    if (has_shared(engine, worker))
-        dep_seen_region_put(engine->shared_seen, decision->token_digest, worker->tag, now, decision->token);
 }
 
 void dep_engine_entry(const struct dep_engine *engine, const struct dep_guard_decision *decision, int64_t now,
