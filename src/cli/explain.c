@@ -136,25 +136,15 @@ static void add_check(json_t *checks, const char *name, const char *cite, const 
         checks, json_pack("{s:s,s:s,s:s,s:s}", "verdict", verdict, "check", name, "cite", cite, "text", text));
 }
 
-static int hex_digit(char c)
-{
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* "client_credentials:00000000001ff7af": the column, and one bit for each row that ran. */
 static json_t *server_checks(struct dep_str trace, const char *refused)
 {
     json_t *checks = json_array();
-    struct dep_str rest = trace, column;
-    uint64_t ran = 0;
 
-    dep_str_cut(&rest, ':', &column);
-    for (size_t i = 0; i < rest.len && hex_digit(rest.ptr[i]) >= 0; i++)
-        ran = ran << 4 | (uint64_t)hex_digit(rest.ptr[i]);
-    for (size_t i = 0; i < dep_check_count() && i < CHECKS_MAX; i++) {
+    for (size_t i = 0; i < dep_check_count(); i++) {
         struct dep_check_info info = dep_check_info(i);
 
-        if ((ran >> i & 1) != 0)
+        if (dep_trace_has(trace, i))
             add_check(checks, info.name, info.cite, info.text,
                       refused != NULL && strcmp(refused, info.name) == 0 ? "refused" : "passed");
     }

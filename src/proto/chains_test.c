@@ -193,7 +193,8 @@ static void describe(const struct outcome *o, struct dep_buf *buf)
     dep_json_begin(&writer, buf);
     dep_token_write(&writer, &o->decision.token);
     dep_audit_record_write(buf, &record);
-    dep_buf_put_int(buf, (int64_t)o->decision.checks_run);
+    for (size_t i = 0; i < DEP_CHECK_WORDS; i++)
+        dep_buf_put_int(buf, (int64_t)o->decision.checks_run[i]);
     dep_buf_put_int(buf, (int64_t)o->decision.answer);
     dep_buf_put_int(buf, (int64_t)o->decision.effects_count);
     DEP_ASSERT(!buf->has_failed);

@@ -23,7 +23,7 @@ static const struct dep_check matrix[] = {
 #undef DEP_CHECK_DEF
 };
 #define ROWS (sizeof(matrix) / sizeof(matrix[0]))
-_Static_assert(ROWS <= 64, "the trace has one bit per row");
+_Static_assert(ROWS <= 64 * DEP_CHECK_WORDS, "the trace has one bit per row");
 
 static const char *const column_names[DEP_COLUMNS] = {
 #define DEP_COLUMN(id, name, endpoint, path, method, grant_type, grant) name,
@@ -181,7 +181,7 @@ static bool run_checks(struct dep_ctx *c)
 
         struct dep_res res = check->run(c);
 
-        decision->checks_run |= UINT64_C(1) << i;
+        decision->checks_run[i / 64] |= UINT64_C(1) << i % 64;
         if (!dep_is_ok(res)) {
             decision->needs_count = 0;
             refuse(c, check, res.err);
@@ -203,15 +203,28 @@ static struct dep_str make_id(struct dep_arena *arena, int64_t now, const unsign
 static struct dep_str make_trace(struct dep_ctx *c)
 {
     struct dep_buf buf;
-    unsigned char bits[8];
+    unsigned char bits[8 * DEP_CHECK_WORDS];
 
-    for (unsigned i = 0; i < 8; i++)
-        bits[i] = (unsigned char)(c->decision->checks_run >> (56 - 8 * i));
-    dep_buf_init_arena(&buf, c->arena, 64);
+    for (unsigned i = 0; i < sizeof(bits); i++)
+        bits[sizeof(bits) - 1 - i] = (unsigned char)(c->decision->checks_run[i / 8] >> i % 8 * 8);
+    dep_buf_init_arena(&buf, c->arena, 96);
     dep_buf_put_c(&buf, column_names[c->column]);
     dep_buf_put_char(&buf, ':');
     dep_buf_put_hex(&buf, bits, sizeof(bits));
     return dep_buf_str(&buf);
+}
+
+bool dep_trace_has(struct dep_str trace, size_t i)
+{
+    struct dep_str digits = dep_str_sub(trace, dep_str_find(trace, ':') + 1, trace.len);
+    char c;
+
+    if (i / 4 >= digits.len)
+        return false;
+    c = digits.ptr[digits.len - 1 - i / 4];
+    if (c >= '0' && c <= '9')
+        return (c - '0') >> i % 4 & 1;
+    return c >= 'a' && c <= 'f' && ((c - 'a' + 10) >> i % 4 & 1) != 0;
 }
 
 static struct dep_str event_of(const struct dep_ctx *c, bool is_allowed)

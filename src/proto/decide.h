@@ -49,6 +49,7 @@ enum dep_param {
 #define DEP_TARGETS_MAX 8u
 #define DEP_RANDOM_LEN 64u
 #define DEP_ROUNDS_MAX 8u
+#define DEP_CHECK_WORDS 2u /* rows of the matrix: 64 a word */
 
 /* The request as a value; slices into the input. */
 struct dep_request {
@@ -206,8 +207,8 @@ struct dep_decision {
     struct dep_audit_record record;
 
     enum dep_column column;
-    uint64_t checks_run; /* bit i: row i of the matrix ran */
-    const char *check;   /* the row that refused; NULL otherwise */
+    uint64_t checks_run[DEP_CHECK_WORDS]; /* bit i % 64 of word i / 64: row i of the matrix ran */
+    const char *check;                    /* the row that refused; NULL otherwise */
 };
 
 /* Everything in the result points into the arena, the request, the facts, or static memory. Returns a failure only when the arena is
@@ -227,5 +228,7 @@ struct dep_check_info {
 size_t dep_check_count(void);
 struct dep_check_info dep_check_info(size_t i);
 const char *dep_column_name(enum dep_column column);
+/* Whether row `i` ran, by the trace of a record: "<column>:<hex digits>", the last digit being rows 0 to 3. */
+bool dep_trace_has(struct dep_str trace, size_t i);
 
 #endif

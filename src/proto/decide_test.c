@@ -4,6 +4,15 @@
 static struct world w;
 #define NO_PROOF DEP_STR_ABSENT
 
+DEP_TEST(a_trace_tells_which_rows_ran)
+{
+    struct dep_str trace = DEP_STR("token:1000000000000000a"); /* bits 1, 3 and 64 */
+
+    for (size_t i = 0; i < 200; i++)
+        DEP_CHECK(t, dep_trace_has(trace, i) == (i == 1 || i == 3 || i == 64));
+    DEP_CHECK(t, !dep_trace_has(DEP_STR("token"), 0) && !dep_trace_has(DEP_STR("token:G"), 0));
+}
+
 DEP_TEST(issues_a_token)
 {
     struct outcome o = world_token(&w, 0, WORLD_API, "read", NO_PROOF);
@@ -31,7 +40,7 @@ DEP_TEST(is_byte_identical_twice)
     (void)snprintf(first, sizeof(first), "%.*s%.*s", DEP_STR_ARG(a.decision.id), DEP_STR_ARG(a.decision.token.jti));
     w.counter = 77;
     b = world_token(&w, 0, WORLD_API, "read write", NO_PROOF);
-    DEP_CHECK(t, a.decision.checks_run == b.decision.checks_run);
+    DEP_CHECK(t, memcmp(a.decision.checks_run, b.decision.checks_run, sizeof(a.decision.checks_run)) == 0);
     DEP_CHECK(t, memcmp(first, b.decision.id.ptr, b.decision.id.len) == 0);
     DEP_CHECK(t,
               memcmp(first + b.decision.id.len, b.decision.token.jti.ptr, b.decision.token.jti.len) == 0 && len > 40);
@@ -412,6 +421,7 @@ DEP_TEST(sweeps_the_arena)
 int main(void)
 {
     static const struct dep_test_row rows[] = {
+        DEP_ROW(a_trace_tells_which_rows_ran),
         DEP_ROW(issues_a_token),
         DEP_ROW(is_byte_identical_twice),
         DEP_ROW(refuses_bad_forms),

@@ -23,30 +23,15 @@ static bool find_decision(void *context, const struct dep_audit_entry *entry)
     return false;
 }
 
-static uint64_t read_bits(struct dep_str hex)
-{
-    uint64_t bits = 0;
-
-    for (size_t i = 0; i < hex.len; i++) {
-        char c = hex.ptr[i];
-
-        bits = bits << 4 | (uint64_t)(c <= '9' ? c - '0' : c - 'a' + 10);
-    }
-    return bits;
-}
-
 /* The rows that ran, by name and citation; the one that refused is the last of them. */
 void dep_admin_put_checks(struct dep_json_writer *writer, struct dep_str trace, struct dep_str refused)
 {
-    size_t colon = dep_str_find(trace, ':');
-    uint64_t ran = read_bits(dep_str_sub(trace, colon + 1, trace.len));
-
     dep_json_name(writer, "checks");
     dep_json_open(writer, '[');
     for (size_t i = 0; i < dep_check_count(); i++) {
         struct dep_check_info info = dep_check_info(i);
 
-        if (!(ran & UINT64_C(1) << i))
+        if (!dep_trace_has(trace, i))
             continue;
         dep_json_open(writer, '{');
         dep_json_member(writer, "check", dep_str_c(info.name));
