@@ -132,6 +132,7 @@ static const void *find(const struct world *world, const struct dep_need *need)
     case DEP_FACT_ISSUER_KEY:
     case DEP_FACT_FAMILY:
     case DEP_FACT_LOCK:
+    case DEP_FACT_CONSENT:
     case DEP_FACT_REPLAY:
         break;
     }

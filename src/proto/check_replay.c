@@ -14,8 +14,7 @@ void dep_use_set(const struct dep_ctx *c, enum dep_replay_purpose purpose, struc
     dep_replay_key(c->crypto, DEP_STR(""), purpose, owner, DEP_STR(""), jti, ret_use->key);
 }
 
-/* `reason` when it was used before. */
-static struct dep_res use_up(struct dep_ctx *c, const struct dep_use *use, enum dep_err reason)
+struct dep_res dep_use_up(struct dep_ctx *c, const struct dep_use *use, enum dep_err reason)
 {
     struct dep_effect effect = {
         .kind = DEP_EFFECT_REMEMBER, .made = use->made, .expires = use->until, .is_durable = use->is_durable
@@ -34,7 +33,7 @@ static struct dep_res use_up(struct dep_ctx *c, const struct dep_use *use, enum 
 
 struct dep_res dep_check_assertion_unused(struct dep_ctx *c)
 {
-    return use_up(c, &c->assertion_use, DEP_ERR_CLIENT_ASSERTION_REPLAY);
+    return dep_use_up(c, &c->assertion_use, DEP_ERR_CLIENT_ASSERTION_REPLAY);
 }
 
 struct dep_res dep_check_proof_unused(struct dep_ctx *c)
@@ -43,15 +42,15 @@ struct dep_res dep_check_proof_unused(struct dep_ctx *c)
 
     for (size_t i = 0; i < DEP_REPLAY_KEY_BYTES; i++)
         use.key[i] = c->dpop.replay_key[i];
-    return use_up(c, &use, DEP_ERR_DPOP_REPLAY);
+    return dep_use_up(c, &use, DEP_ERR_DPOP_REPLAY);
 }
 
 struct dep_res dep_check_grant_unused(struct dep_ctx *c)
 {
-    return use_up(c, &c->grant_use, DEP_ERR_GRANT_REPLAY);
+    return dep_use_up(c, &c->grant_use, DEP_ERR_GRANT_REPLAY);
 }
 
 struct dep_res dep_check_actor_unused(struct dep_ctx *c)
 {
-    return use_up(c, &c->actor_use, DEP_ERR_EXCHANGE_ACTOR_REPLAY);
+    return dep_use_up(c, &c->actor_use, DEP_ERR_EXCHANGE_ACTOR_REPLAY);
 }

@@ -8,7 +8,15 @@ struct dep_res dep_check_token_param(struct dep_ctx *c)
 
 struct dep_res dep_check_load_token(struct dep_ctx *c)
 {
+    const void *consent = NULL;
+
     dep_presented_open(c, DEP_P(c, TOKEN), &c->presented);
+    /* rfc7009#2.1: whatever the hint says, either kind is looked for. An old turn of a refresh token is one of its consent too. */
+    if (c->column == DEP_COLUMN_REVOKE && !dep_str_is_absent(c->policy->consent.login_header) &&
+        dep_is_ok(dep_ticket_open(c->arena, c->policy->consent.key, DEP_TICKET_REFRESH, DEP_P(c, TOKEN), &c->ticket))) {
+        (void)dep_ctx_fact(c, DEP_FACT_CONSENT, c->ticket.id, &consent);
+        c->consent = consent;
+    }
     return DEP_OK;
 }
 
@@ -37,6 +45,8 @@ struct dep_res dep_check_token_visible(struct dep_ctx *c)
 
 struct dep_res dep_check_token_own(struct dep_ctx *c)
 {
+    if (c->consent != NULL)
+        return dep_str_eq(c->consent->client_id, c->client->id) ? DEP_OK : DEP_FAIL(TOKEN_NOT_YOURS);
     if (!c->presented.is_open)
         return DEP_OK;
     return dep_str_eq(c->presented.token.client_id, c->client->id) ? DEP_OK : DEP_FAIL(TOKEN_NOT_YOURS);

@@ -29,8 +29,11 @@ struct dep_res dep_check_method(struct dep_ctx *c)
 
 struct dep_res dep_check_query(struct dep_ctx *c)
 {
-    static const enum dep_param secrets[] = { DEP_PARAM_CLIENT_SECRET, DEP_PARAM_CLIENT_ASSERTION, DEP_PARAM_ASSERTION,
-                                              DEP_PARAM_SUBJECT_TOKEN, DEP_PARAM_ACTOR_TOKEN,      DEP_PARAM_TOKEN };
+    static const enum dep_param secrets[] = { DEP_PARAM_CLIENT_SECRET, DEP_PARAM_CLIENT_ASSERTION,
+                                              DEP_PARAM_ASSERTION,     DEP_PARAM_SUBJECT_TOKEN,
+                                              DEP_PARAM_ACTOR_TOKEN,   DEP_PARAM_TOKEN,
+                                              DEP_PARAM_CODE,          DEP_PARAM_REFRESH_TOKEN,
+                                              DEP_PARAM_CODE_VERIFIER };
     struct dep_form form;
 
     if (dep_str_is_blank(c->request->query))
@@ -83,7 +86,7 @@ struct dep_res dep_check_form(struct dep_ctx *c)
 {
     struct dep_form form;
 
-    DEP_TRY(dep_form_parse(c->arena, c->request->body, &form));
+    DEP_TRY(dep_form_parse(c->arena, c->column == DEP_COLUMN_AUTHORIZE ? c->request->query : c->request->body, &form));
     for (size_t f = 0; f < form.count; f++)
         for (size_t i = 0; i < DEP_PARAMS; i++)
             if (dep_str_eq_c(form.fields[f].name, params[i].name)) {

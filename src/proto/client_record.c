@@ -3,6 +3,7 @@
 #include "base/id.h"
 #include "base/ip.h"
 #include "proto/dn.h"
+#include "proto/redirect.h"
 #include "proto/records_read.h"
 
 static const char *const auth_names[] = {
@@ -15,7 +16,8 @@ static const char *const tls_names[DEP_TLS_NAMES] = {
     [DEP_TLS_SAN_EMAIL] = "tls_client_auth_san_email",
 };
 static const char *const grant_names[] = { "client_credentials", "urn:ietf:params:oauth:grant-type:token-exchange",
-                                           "urn:ietf:params:oauth:grant-type:jwt-bearer" };
+                                           "urn:ietf:params:oauth:grant-type:jwt-bearer", "authorization_code",
+                                           "refresh_token" };
 
 const char *dep_client_auth_name(enum dep_client_auth method)
 {
@@ -111,6 +113,38 @@ static struct dep_res read_tls_name(struct dep_arena *arena, const struct dep_js
     return client->tls_name_kind == DEP_TLS_NAME_NONE ? DEP_OK : shape_tls_name(arena, client);
 }
 
+static struct dep_res read_redirect_uris(const struct dep_json *array, struct dep_client *client)
+{
+    if (array == NULL || array->type == DEP_JSON_NULL)
+        return DEP_OK;
+    if (array->type != DEP_JSON_ARRAY || array->count > DEP_REDIRECT_URIS_MAX)
+        return DEP_FAIL(ADMIN_INPUT);
+    for (const struct dep_json *item = array->child; item != NULL; item = item->next) {
+        struct dep_str *uri = &client->redirect_uris[client->redirect_uris_count++];
+
+        DEP_TRY(dep_json_str(item, uri));
+        if (!dep_redirect_uri_is_good(*uri))
+            return DEP_FAIL(CLIENT_REDIRECT_URI);
+    }
+    return DEP_OK;
+}
+
+/* The code grant is what users' browsers come back from. A client of users acts for nobody but them (rfc7591#2: deputy forbids the mixture),
+ * and one that cannot keep a secret does nothing else (oauth-v2-1#4.2). */
+static struct dep_res check_user_grants(const struct dep_client *client)
+{
+    const unsigned of_users = DEP_GRANT_AUTHORIZATION_CODE | DEP_GRANT_REFRESH_TOKEN;
+    bool has_code = (client->grants & DEP_GRANT_AUTHORIZATION_CODE) != 0;
+
+    if (has_code != (client->redirect_uris_count > 0) || (!has_code && (client->grants & DEP_GRANT_REFRESH_TOKEN) != 0))
+        return DEP_FAIL(CLIENT_REDIRECT_URI);
+    if (has_code && (client->grants & DEP_GRANT_CLIENT_CREDENTIALS) != 0)
+        return DEP_FAIL(CLIENT_GRANTS);
+    return client->auth == DEP_CLIENT_AUTH_NONE && (!has_code || (client->grants & ~of_users) != 0)
+               ? DEP_FAIL(CLIENT_GRANTS)
+               : DEP_OK;
+}
+
 /* What a client may be: an agent's with grants, or a resource server's without any. */
 static struct dep_res check_client(const struct dep_client *client)
 {
@@ -127,8 +161,7 @@ static struct dep_res check_client(const struct dep_client *client)
         return DEP_FAIL(ADMIN_INPUT);
     if (!dep_str_is_absent(client->default_resource))
         DEP_TRY(dep_record_uri(client->default_resource));
-    if (client->auth == DEP_CLIENT_AUTH_NONE)
-        return DEP_FAIL(ADMIN_INPUT);
+    DEP_TRY(check_user_grants(client));
     return has_keys == dep_str_is_absent(client->jwks_json) ? DEP_FAIL(ADMIN_INPUT) : DEP_OK;
 }
 
@@ -138,10 +171,11 @@ struct dep_res dep_client_read(struct dep_arena *arena, const struct dep_json *j
     struct dep_str auth = DEP_STR_ABSENT;
 
     DEP_TRY(dep_record_only(
-        json, "id name agent resource default_resource auth grants is_enabled needs_dpop needs_certificate "
-              "may_introspect_any secrets jwks "
-              "tls_client_auth_subject_dn tls_client_auth_san_dns tls_client_auth_san_uri tls_client_auth_san_ip "
-              "tls_client_auth_san_email created expires"));
+        json,
+        "id name agent resource default_resource auth grants redirect_uris is_enabled needs_dpop needs_certificate "
+        "may_introspect_any secrets jwks "
+        "tls_client_auth_subject_dn tls_client_auth_san_dns tls_client_auth_san_uri tls_client_auth_san_ip "
+        "tls_client_auth_san_email created expires"));
     DEP_TRY(TEXT("id", true, &client.id));
     DEP_TRY(TEXT("name", true, &client.name));
     DEP_TRY(TEXT("agent", false, &client.agent));
@@ -151,6 +185,7 @@ struct dep_res dep_client_read(struct dep_arena *arena, const struct dep_json *j
     if (!dep_client_auth_by_name(auth, &client.auth))
         return DEP_FAIL(ADMIN_INPUT);
     DEP_TRY(read_grants(DEP_JSON_GET(json, "grants"), &client.grants));
+    DEP_TRY(read_redirect_uris(DEP_JSON_GET(json, "redirect_uris"), &client));
     DEP_TRY(FLAG("is_enabled", &client.is_enabled));
     DEP_TRY(FLAG("needs_dpop", &client.needs_dpop));
     DEP_TRY(FLAG("needs_certificate", &client.needs_certificate));
@@ -203,6 +238,8 @@ void dep_client_write(struct dep_json_writer *writer, const struct dep_client *c
         if (client->grants & 1u << i)
             dep_json_put_str(writer, dep_str_c(grant_names[i]));
     dep_json_close(writer, ']');
+    if (client->redirect_uris_count > 0)
+        dep_record_write_scopes(writer, "redirect_uris", client->redirect_uris, client->redirect_uris_count);
     dep_json_member_bool(writer, "is_enabled", client->is_enabled);
     dep_json_member_bool(writer, "needs_dpop", client->needs_dpop);
     dep_json_member_bool(writer, "needs_certificate", client->needs_certificate);

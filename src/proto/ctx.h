@@ -95,6 +95,14 @@ struct dep_ctx {
     bool is_dpop_scheme;
     struct dep_child child;
 
+    /* users' consent */
+    struct dep_ticket ticket; /* that came back: a pushed request, a page, a code, a refresh token */
+    bool has_ticket;
+    const struct dep_ticket *consent; /* the record that a refresh token belongs to */
+    struct dep_str redirect_uri;      /* one of the client's */
+    bool is_redirectable; /* the client may see a refusal: who asks and where to is known, and who the user is */
+    struct dep_use ticket_use;
+
     /* tokens and targets */
     struct dep_presented subject, actor, presented; /* exchange; introspection and revocation */
     struct dep_foreign foreign;
@@ -206,6 +214,26 @@ DEP_CHECK_ROW(dep_check_task_lineage);
 /* check_grant.c */
 DEP_CHECK_ROW(dep_check_grant_params);
 DEP_CHECK_ROW(dep_check_grant_profile);
+/* check_authorize.c */
+DEP_CHECK_ROW(dep_check_users_offered);
+DEP_CHECK_ROW(dep_check_asked);
+DEP_CHECK_ROW(dep_check_redirect_uri);
+DEP_CHECK_ROW(dep_check_load_login);
+DEP_CHECK_ROW(dep_check_login);
+DEP_CHECK_ROW(dep_check_answer);
+DEP_CHECK_ROW(dep_check_response_type);
+DEP_CHECK_ROW(dep_check_pkce);
+DEP_CHECK_ROW(dep_check_key_param);
+DEP_CHECK_ROW(dep_check_key_named);
+DEP_CHECK_ROW(dep_check_page_unused);
+/* check_code.c */
+DEP_CHECK_ROW(dep_check_code_params);
+DEP_CHECK_ROW(dep_check_load_code);
+DEP_CHECK_ROW(dep_check_code);
+DEP_CHECK_ROW(dep_check_code_live);
+DEP_CHECK_ROW(dep_check_code_key);
+DEP_CHECK_ROW(dep_check_code_unused);
+DEP_CHECK_ROW(dep_check_refresh_unused);
 /* check_register.c */
 DEP_CHECK_ROW(dep_check_caller_header);
 DEP_CHECK_ROW(dep_check_load_caller);
@@ -258,6 +286,11 @@ struct dep_str dep_certificate_binding(const struct dep_ctx *c);
 /* Shared by exchange, introspection and revocation. */
 void dep_presented_open(struct dep_ctx *c, struct dep_str text, struct dep_presented *presented);
 struct dep_res dep_presented_verify(struct dep_ctx *c, struct dep_presented *presented) DEP_MUST;
+/* check_replay.c: `reason` when it was used before. */
+struct dep_res dep_use_up(struct dep_ctx *c, const struct dep_use *use, enum dep_err reason) DEP_MUST;
+/* answer_consent.c: the answers that carry a ticket, and the refresh token beside an access token. */
+void dep_answer_consent(struct dep_ctx *c);
+struct dep_res dep_answer_refresh(struct dep_ctx *c) DEP_MUST;
 /* Builds the answer of the column after all its checks passed. */
 struct dep_res dep_answer_build(struct dep_ctx *c) DEP_MUST;
 

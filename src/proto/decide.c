@@ -8,9 +8,14 @@
 
 #define C(id) (1u << DEP_COLUMN_##id)
 #define SUBJECT (C(TOKEN_EXCHANGE) | C(JWT_BEARER))
-#define GRANTS (C(CLIENT_CREDENTIALS) | C(WORKLOAD) | SUBJECT)
-#define FORMS (GRANTS | C(INTROSPECT) | C(REVOKE))
-#define BODIES (FORMS | C(TOKEN) | C(AGENTS))
+/* A user consents: the client asks, the user sees a page and answers it, the client redeems what came of it. */
+#define ASKS (C(PAR) | C(AUTHORIZE))
+#define PAGES (C(AUTHORIZE) | C(CONSENT))
+#define REDEEMS (C(AUTHORIZATION_CODE) | C(REFRESH_TOKEN))
+#define USERS (PAGES | REDEEMS)
+#define GRANTS (C(CLIENT_CREDENTIALS) | C(WORKLOAD) | SUBJECT | REDEEMS)
+#define FORMS (GRANTS | C(INTROSPECT) | C(REVOKE) | C(PAR))
+#define BODIES (FORMS | C(TOKEN) | C(AGENTS) | C(CONSENT))
 #define AUTHENTICATED (FORMS | C(FEED))
 #define ALL ((1u << DEP_COLUMNS) - 1)
 /* Rows where a caller proves something: a preview, which an operator asks for, goes without them. */
@@ -123,7 +128,8 @@ bool dep_ctx_fact(struct dep_ctx *c, enum dep_fact_kind kind, struct dep_str id,
 
 bool dep_effect_gives(enum dep_effect_kind kind)
 {
-    return kind == DEP_EFFECT_ISSUE || kind == DEP_EFFECT_REGISTER || kind == DEP_EFFECT_INSTRUCTION;
+    return kind == DEP_EFFECT_ISSUE || kind == DEP_EFFECT_REGISTER || kind == DEP_EFFECT_INSTRUCTION ||
+           kind == DEP_EFFECT_CONSENT;
 }
 
 void dep_ctx_effect(struct dep_ctx *c, struct dep_effect effect)
@@ -143,6 +149,28 @@ static void keep_reducing_effects(struct dep_decision *decision)
     decision->effects_count = kept;
 }
 
+static bool is_of_subject(const struct dep_check *check)
+{
+    return check->columns == SUBJECT || check->columns == (SUBJECT | USERS);
+}
+
+/* A refusal that the client may see is one of a registered code (oauth-v2-1#4.1.2.1): an agent that is switched off is a client that may
+ * not ask, and what stands between a user and an agent is a denial. */
+static void redirect_refusal(struct dep_ctx *c, const struct dep_check *check)
+{
+    struct dep_decision *decision = c->decision;
+
+    if (!c->is_redirectable)
+        return;
+    if (decision->class == DEP_CLASS_INVALID_CLIENT)
+        decision->class = DEP_CLASS_UNAUTHORIZED_CLIENT;
+    if (is_of_subject(check))
+        decision->class = DEP_CLASS_FORBIDDEN;
+    decision->redirect_uri = c->redirect_uri;
+    decision->state = DEP_P(c, STATE);
+    decision->issuer = c->policy->issuer;
+}
+
 static void refuse(struct dep_ctx *c, const struct dep_check *check, enum dep_err reason)
 {
     struct dep_decision *decision = c->decision;
@@ -152,12 +180,14 @@ static void refuse(struct dep_ctx *c, const struct dep_check *check, enum dep_er
     decision->reason = reason;
     decision->class = class == DEP_CLASS_DOOR ? check->door : class;
     /* The same fault is invalid_request of a subject token (rfc8693#2.2.2) and invalid_grant of an assertion (rfc7523#3.1). */
-    if (c->column == DEP_COLUMN_JWT_BEARER && check->columns == SUBJECT && decision->class == DEP_CLASS_INVALID_REQUEST)
+    if ((c->column == DEP_COLUMN_JWT_BEARER || (1u << c->column & REDEEMS) != 0) && is_of_subject(check) &&
+        decision->class == DEP_CLASS_INVALID_REQUEST)
         decision->class = DEP_CLASS_INVALID_GRANT;
     /* So is a resource that an assertion names and that is none of ours (mcp.md 3.2), and any fault of one that stands for its client. */
     if ((c->is_target_claimed && decision->class == DEP_CLASS_INVALID_TARGET) ||
         (c->column == DEP_COLUMN_WORKLOAD && decision->class == DEP_CLASS_INVALID_CLIENT))
         decision->class = DEP_CLASS_INVALID_GRANT;
+    redirect_refusal(c, check);
     decision->check = check->name;
     decision->has_token = false;
     keep_reducing_effects(decision);
@@ -243,6 +273,16 @@ static struct dep_str event_of(const struct dep_ctx *c, bool is_allowed)
         return is_allowed ? DEP_STR("token.introspected") : DEP_STR("introspection.refused");
     case DEP_COLUMN_REVOKE:
         return is_allowed ? DEP_STR("token.revoked") : DEP_STR("revocation.refused");
+    case DEP_COLUMN_AUTHORIZATION_CODE:
+        return is_allowed ? DEP_STR("token.issued") : DEP_STR("token.refused");
+    case DEP_COLUMN_REFRESH_TOKEN:
+        return is_allowed ? DEP_STR("token.refreshed") : DEP_STR("token.refused");
+    case DEP_COLUMN_PAR:
+        return is_allowed ? DEP_STR("consent.pushed") : DEP_STR("consent.refused");
+    case DEP_COLUMN_AUTHORIZE:
+        return is_allowed ? DEP_STR("consent.asked") : DEP_STR("consent.refused");
+    case DEP_COLUMN_CONSENT:
+        return is_allowed ? DEP_STR("consent.given") : DEP_STR("consent.refused");
     case DEP_COLUMN_AGENTS:
         return is_allowed ? DEP_STR("agent.registered") : DEP_STR("agent.refused");
     case DEP_COLUMN_FEED:
@@ -376,6 +416,10 @@ static void fill_record(struct dep_ctx *c)
     record->asked_targets_count = c->is_target_good ? c->targets_asked_count : 0;
     if (decision->answer == DEP_ANSWER_CHILD)
         record->target = decision->child.id;
+    if (decision->has_ticket)
+        record->target = decision->ticket.id;
+    else if (c->has_ticket)
+        record->target = c->ticket.id;
     if (decision->has_token)
         record->token = &decision->token;
     else if (c->presented.token.exp > 0 && c->column == DEP_COLUMN_AGENTS)

@@ -16,6 +16,7 @@
 #include "proto/grant.h"
 #include "proto/records.h"
 #include "proto/revocation.h"
+#include "proto/ticket.h"
 #include "proto/token.h"
 
 enum dep_endpoint {
@@ -26,6 +27,9 @@ enum dep_endpoint {
     DEP_ENDPOINT_INTROSPECT,
     DEP_ENDPOINT_REVOKE,
     DEP_ENDPOINT_AGENTS, /* an agent registers one below itself */
+    DEP_ENDPOINT_PAR,
+    DEP_ENDPOINT_AUTHORIZE, /* asks the user */
+    DEP_ENDPOINT_CONSENT,   /* takes the answer */
     DEP_ENDPOINT_FEED,
     DEP_ENDPOINT_NONE /* no such path: 404 */
 };
@@ -73,6 +77,7 @@ enum dep_fact_kind {
     DEP_FACT_ISSUER_KEY, /* id = issuer, newline, alg, newline, kid (may be empty): struct dep_jwks_key */
     DEP_FACT_FAMILY,     /* id = "agent:…": struct dep_family */
     DEP_FACT_LOCK,       /* id = client_id: int64_t until when this client is locked for this request's peer */
+    DEP_FACT_CONSENT,    /* id = a consent's: its struct dep_ticket, with the turn that is good */
     DEP_FACT_REPLAY      /* id = replay key: known only after a failed REMEMBER; any value means "used" */
 };
 
@@ -117,6 +122,17 @@ struct dep_facts {
     const struct dep_revocations *revocations;
 };
 
+/* How users consent. */
+struct dep_consent_policy {
+    struct dep_str
+        login_header;       /* where the proxy before this server says who is logged in; absent: no user logs in here */
+    struct dep_secret key;  /* of tickets: DEP_TICKET_KEY_LEN bytes */
+    struct dep_str par_url; /* normalised: the htu of proofs there */
+    int64_t code_s, pushed_s, page_s; /* 60, 60, 300 */
+    int64_t
+        refresh_s; /* how long a consent may be renewed from; and each refresh token, no longer than its consent, the half of it */
+};
+
 /* The immutable configuration, as far as rules look at it. */
 struct dep_policy {
     struct dep_str issuer;
@@ -127,6 +143,7 @@ struct dep_policy {
     int64_t skew_s;               /* 30, for clocks of others */
     int64_t fence;                /* time of the last record before this start; 0: nothing came before */
     struct dep_dpop_policy dpop;
+    struct dep_consent_policy consent;
     const struct dep_trust *client_trust; /* who may vouch for certificates of clients; NULL: nobody */
 };
 
@@ -136,6 +153,7 @@ enum dep_effect_kind {
     DEP_EFFECT_COUNT_FAILURE, /* a wrong secret for `id` from this peer; reduces */
     DEP_EFFECT_ISSUE,         /* the token of the answer; gives */
     DEP_EFFECT_REGISTER,      /* the child of the answer, and its client; gives */
+    DEP_EFFECT_CONSENT,       /* the consent of the answer's refresh token, new or with its next turn; gives */
     DEP_EFFECT_INSTRUCTION    /* keep `text` under its hash `id`; gives */
 };
 
@@ -174,6 +192,9 @@ enum dep_answer {
     DEP_ANSWER_TOKEN,
     DEP_ANSWER_ACTIVE, /* introspection of a live token */
     DEP_ANSWER_CHILD,  /* a sub-agent was registered: the shell has its secret */
+    DEP_ANSWER_PUSHED, /* the ticket is the request_uri */
+    DEP_ANSWER_PAGE,   /* the question for the user; the ticket is in its form */
+    DEP_ANSWER_CODE,   /* the user said yes; the ticket is the code */
     DEP_ANSWER_EMPTY,  /* 200 without content: revocation */
     DEP_ANSWER_FEED    /* revocations after `feed_after`: the shell has them */
 };
@@ -200,6 +221,17 @@ struct dep_decision {
     struct dep_str nonce; /* DPoP-Nonce to send; absent: none */
     uint64_t feed_after;
     struct dep_child child;
+    /* What is to be sealed: of PUSHED, PAGE and CODE, and of TOKEN the refresh token. The shell seals it into `sealed` before the answer is
+     * written. */
+    bool has_ticket;
+    enum dep_ticket_kind ticket_kind;
+    struct dep_ticket ticket;
+    struct dep_str sealed;
+    struct dep_ticket consent; /* of DEP_EFFECT_CONSENT */
+    /* Where the browser is sent: of CODE, and of refusals that the client may see (oauth-v2-1#4.1.2.1). Absent: nowhere. */
+    struct dep_str redirect_uri, state, issuer;
+    const struct dep_client *client; /* of PAGE */
+    const struct dep_agent *agent;   /* of PAGE */
 
     struct dep_effect effects[DEP_EFFECTS_MAX];
     size_t effects_count;

@@ -5,7 +5,7 @@
 #include "proto/records_read.h"
 #include "proto/spiffe.h"
 
-static const char *const use_names[] = { "subject", "id-jag", "workload", "target", "access-token" };
+static const char *const use_names[] = { "subject", "id-jag", "workload", "target", "access-token", "login" };
 
 static struct dep_res read_uses(const struct dep_json *array, unsigned *ret_uses)
 {
@@ -183,7 +183,7 @@ static struct dep_res check_mapping(const struct dep_trusted_issuer *issuer)
 
     if (!has_claim && issuer->required_claims.count == 0 && issuer->claim_ceilings_count == 0)
         return DEP_OK;
-    if (!(issuer->uses & (DEP_ISSUER_SUBJECT | DEP_ISSUER_ID_JAG | DEP_ISSUER_ACCESS_TOKEN)))
+    if (!(issuer->uses & DEP_ISSUER_USERS))
         return DEP_FAIL(ADMIN_INPUT);
     if (has_claim && !dep_claim_name_is_good(issuer->subject_claim))
         return DEP_FAIL(ADMIN_INPUT);
@@ -211,8 +211,7 @@ static struct dep_res check(const struct dep_trusted_issuer *issuer)
     if (!dep_str_is_absent(issuer->jwks_uri) && !dep_str_is_absent(issuer->jwks_json))
         return DEP_FAIL(ADMIN_INPUT);
     /* Users without a ceiling could hand on nothing, and a workload without a rule would be anybody. */
-    if ((issuer->uses & (DEP_ISSUER_SUBJECT | DEP_ISSUER_ID_JAG | DEP_ISSUER_ACCESS_TOKEN)) &&
-        issuer->ceiling_count == 0)
+    if ((issuer->uses & DEP_ISSUER_USERS) && issuer->ceiling_count == 0)
         return DEP_FAIL(ADMIN_INPUT);
     DEP_TRY(check_mapping(issuer));
     /* A trust domain names workloads and has no address to discover keys at. */

@@ -54,6 +54,9 @@ struct dep_agent {
 
 #define DEP_ISSUER_TARGET (1u << 3)       /* it takes grants of ours: our exchange issues them for it */
 #define DEP_ISSUER_ACCESS_TOKEN (1u << 4) /* another deputy: its access tokens for us may be exchanged */
+#define DEP_ISSUER_LOGIN (1u << 5)        /* its ID tokens say which user is to be asked for consent */
+/* Any of these: its tokens name users, and its record says what they may hand on. */
+#define DEP_ISSUER_USERS (DEP_ISSUER_SUBJECT | DEP_ISSUER_ID_JAG | DEP_ISSUER_ACCESS_TOKEN | DEP_ISSUER_LOGIN)
 
 /* One of our clients, and its name at a foreign authorization server. */
 struct dep_target_client {
@@ -108,7 +111,7 @@ struct dep_trusted_issuer {
 };
 
 enum dep_client_auth {
-    DEP_CLIENT_AUTH_NONE,
+    DEP_CLIENT_AUTH_NONE,  /* a public client: for users' consent alone */
     DEP_CLIENT_AUTH_BASIC, /* client_secret_basic */
     DEP_CLIENT_AUTH_POST,  /* client_secret_post */
     DEP_CLIENT_AUTH_PRIVATE_KEY_JWT,
@@ -140,6 +143,10 @@ struct dep_client_secret {
 #define DEP_GRANT_CLIENT_CREDENTIALS (1u << 0)
 #define DEP_GRANT_TOKEN_EXCHANGE (1u << 1)
 #define DEP_GRANT_JWT_BEARER (1u << 2)
+#define DEP_GRANT_AUTHORIZATION_CODE (1u << 3)
+#define DEP_GRANT_REFRESH_TOKEN (1u << 4)
+#define DEP_REDIRECT_URIS_MAX 8u
+#define DEP_REDIRECT_URI_MAX 512u /* bytes */
 
 struct dep_client {
     struct dep_str id; /* a ULID: the OAuth client_id; the principal is "client:" + id */
@@ -148,7 +155,9 @@ struct dep_client {
     struct dep_str resource;         /* a resource server's client: the resource it guards; absent otherwise */
     struct dep_str default_resource; /* used when a request names none; absent: none */
     enum dep_client_auth auth;
-    unsigned grants; /* DEP_GRANT_ bits */
+    unsigned grants;                                     /* DEP_GRANT_ bits */
+    struct dep_str redirect_uris[DEP_REDIRECT_URIS_MAX]; /* with the code grant at least one, else none */
+    size_t redirect_uris_count;
     bool is_enabled;
     bool needs_dpop;        /* dpop_bound_access_tokens (rfc9449#5.2) */
     bool needs_certificate; /* tls_client_certificate_bound_access_tokens (rfc8705#3.4) */

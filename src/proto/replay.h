@@ -6,7 +6,14 @@
 
 #define DEP_REPLAY_KEY_BYTES 16u
 
-enum dep_replay_purpose { DEP_REPLAY_DPOP, DEP_REPLAY_ASSERTION, DEP_REPLAY_ACTOR, DEP_REPLAY_GRANT };
+enum dep_replay_purpose {
+    DEP_REPLAY_DPOP,
+    DEP_REPLAY_ASSERTION,
+    DEP_REPLAY_ACTOR,
+    DEP_REPLAY_GRANT,
+    DEP_REPLAY_CODE,
+    DEP_REPLAY_ASKED
+};
 
 /* Parts are length-prefixed before hashing, so that no two lists of parts have one key. */
 void dep_replay_key(struct dep_crypto *crypto, struct dep_str tenant, enum dep_replay_purpose purpose,

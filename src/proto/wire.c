@@ -1,6 +1,9 @@
 /* Answers on the wire (RFC 6749 section 5, RFC 7662 section 2.2, RFC 9449 section 8, RFC 9457). */
 #include "proto/wire.h"
 
+#include "proto/page.h"
+#include "proto/redirect.h"
+
 #define BODY_BYTES_MAX 1024u
 /* A name, not an address: `deputy explain <slug>` resolves it without a network. */
 #define PROBLEM_BASE "urn:deputy:error:"
@@ -103,11 +106,41 @@ static struct dep_res put_challenge(struct dep_arena *arena, const struct dep_de
     return DEP_OK;
 }
 
+/* What the client is told by way of the browser (oauth-v2-1#4.1.2, rfc9207#2): iss with every answer. 303: the browser follows with GET, and
+ * takes no body along (oauth-v2-1#7.5.3). */
+static struct dep_res write_redirect(struct dep_arena *arena, const struct dep_decision *decision,
+                                     struct dep_wire_answer *answer)
+{
+    bool is_refusal = decision->answer == DEP_ANSWER_REFUSAL;
+    const struct dep_form_field fields[] = {
+        { DEP_STR("code"), is_refusal ? DEP_STR_ABSENT : decision->sealed },
+        { DEP_STR("error"), is_refusal ? dep_str_c(dep_wire_of(decision->class)->error) : DEP_STR_ABSENT },
+        { DEP_STR("error_description"),
+          is_refusal ? dep_wire_description(decision->reason, decision->class) : DEP_STR_ABSENT },
+        { DEP_STR("state"), decision->state },
+        { DEP_STR("iss"), decision->issuer },
+    };
+    struct dep_str url;
+
+    DEP_TRY(dep_redirect_url(arena, decision->redirect_uri, fields, sizeof(fields) / sizeof(fields[0]), &url));
+    answer->status = 303;
+    dep_wire_header(answer, "Location", url);
+    dep_wire_header(answer, "Referrer-Policy", DEP_STR("no-referrer"));
+    return DEP_OK;
+}
+
+static bool takes_get(enum dep_column column)
+{
+    return column == DEP_COLUMN_FEED || column == DEP_COLUMN_AUTHORIZE || column < DEP_COLUMN_TOKEN;
+}
+
 static struct dep_res write_refusal(struct dep_arena *arena, const struct dep_decision *decision,
                                     struct dep_wire_answer *answer)
 {
     const struct dep_wire *wire = dep_wire_of(decision->class);
 
+    if (!dep_str_is_absent(decision->redirect_uri))
+        return write_redirect(arena, decision, answer);
     answer->status = wire->status;
     if (decision->column == DEP_COLUMN_AGENTS)
         DEP_TRY(put_challenge(arena, decision, answer));
@@ -118,13 +151,13 @@ static struct dep_res write_refusal(struct dep_arena *arena, const struct dep_de
     if (decision->class == DEP_CLASS_INVALID_CLIENT && decision->used_authorization)
         dep_wire_header(answer, "WWW-Authenticate", DEP_STR("Basic realm=\"deputy\""));
     if (decision->class == DEP_CLASS_METHOD)
-        dep_wire_header(answer, "Allow",
-                        decision->column == DEP_COLUMN_FEED || decision->column < DEP_COLUMN_TOKEN ? DEP_STR("GET")
-                                                                                                   : DEP_STR("POST"));
+        dep_wire_header(answer, "Allow", takes_get(decision->column) ? DEP_STR("GET") : DEP_STR("POST"));
     if (!dep_str_is_absent(decision->nonce))
         dep_wire_header(answer, "DPoP-Nonce", decision->nonce);
     if (wire->status == 429 || wire->status == 503)
         retry_header(arena, answer, decision->retry_after_s);
+    if (decision->column == DEP_COLUMN_AUTHORIZE || decision->column == DEP_COLUMN_CONSENT)
+        return dep_page_refusal(arena, decision, answer);
     return error_body(arena, decision->reason, decision->class, decision->id, answer);
 }
 
@@ -143,13 +176,14 @@ static struct dep_res write_token(struct dep_arena *arena, const struct dep_deci
     struct dep_json_writer writer;
     struct dep_buf body;
 
-    dep_buf_init_arena(&body, arena, jwt.len + token->scope.len + BODY_BYTES_MAX / 2);
+    dep_buf_init_arena(&body, arena, jwt.len + decision->sealed.len + token->scope.len + BODY_BYTES_MAX / 2);
     dep_json_begin(&writer, &body);
     dep_json_open(&writer, '{');
     dep_json_member(&writer, "access_token", jwt);
     dep_json_member(&writer, "token_type", token_type(decision));
     dep_json_member_int(&writer, "expires_in", token->exp - token->iat);
     dep_json_member(&writer, "scope", token->scope);
+    dep_json_member(&writer, "refresh_token", decision->sealed);
     if (decision->is_exchange)
         dep_json_member(&writer, "issued_token_type", dep_issued_urn(decision->issued));
     dep_json_close(&writer, '}');
@@ -158,6 +192,31 @@ static struct dep_res write_token(struct dep_arena *arena, const struct dep_deci
     dep_buf_fit(&body, arena);
     answer->body = dep_buf_str(&body);
     if (!dep_str_is_absent(decision->nonce)) /* rfc9449#8.2 */
+        dep_wire_header(answer, "DPoP-Nonce", decision->nonce);
+    return DEP_OK;
+}
+
+/* rfc9126#2.2 */
+static struct dep_res write_pushed(struct dep_arena *arena, const struct dep_decision *decision,
+                                   struct dep_wire_answer *answer)
+{
+    struct dep_json_writer writer;
+    struct dep_buf body, uri;
+
+    dep_buf_init_arena(&uri, arena, decision->sealed.len + 64);
+    dep_buf_put_c(&uri, DEP_REQUEST_URI_PREFIX);
+    dep_buf_put(&uri, decision->sealed);
+    dep_buf_init_arena(&body, arena, uri.len + 128);
+    dep_json_begin(&writer, &body);
+    dep_json_open(&writer, '{');
+    dep_json_member(&writer, "request_uri", dep_buf_str(&uri));
+    dep_json_member_int(&writer, "expires_in", decision->ticket.expires - decision->ticket.made);
+    dep_json_close(&writer, '}');
+    if (uri.has_failed || body.has_failed)
+        return DEP_FAIL(ARENA_FULL);
+    answer->status = 201;
+    answer->body = dep_buf_str(&body);
+    if (!dep_str_is_absent(decision->nonce))
         dep_wire_header(answer, "DPoP-Nonce", decision->nonce);
     return DEP_OK;
 }
@@ -185,8 +244,10 @@ static struct dep_res write_active(struct dep_arena *arena, const struct dep_dec
 struct dep_res dep_wire_write(struct dep_arena *arena, const struct dep_decision *decision, struct dep_str jwt,
                               struct dep_wire_answer *ret_answer)
 {
+    bool is_page = decision->column == DEP_COLUMN_AUTHORIZE || decision->column == DEP_COLUMN_CONSENT;
+
     *ret_answer = (struct dep_wire_answer){ .status = 200, .body = DEP_STR("") };
-    common_headers(ret_answer, "application/json", decision->id);
+    common_headers(ret_answer, is_page ? "text/html; charset=utf-8" : "application/json", decision->id);
     switch (decision->answer) {
     case DEP_ANSWER_REFUSAL:
         return write_refusal(arena, decision, ret_answer);
@@ -194,6 +255,12 @@ struct dep_res dep_wire_write(struct dep_arena *arena, const struct dep_decision
         return write_token(arena, decision, jwt, ret_answer);
     case DEP_ANSWER_ACTIVE:
         return write_active(arena, decision, ret_answer);
+    case DEP_ANSWER_PUSHED:
+        return write_pushed(arena, decision, ret_answer);
+    case DEP_ANSWER_PAGE:
+        return dep_page_consent(arena, decision, ret_answer);
+    case DEP_ANSWER_CODE:
+        return write_redirect(arena, decision, ret_answer);
     case DEP_ANSWER_EMPTY:
         return DEP_OK;
     case DEP_ANSWER_CHILD: /* the shell puts the body */

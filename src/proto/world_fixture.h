@@ -17,6 +17,8 @@
 #define WORLD_NOW INT64_C(1700000000)
 #define WORLD_ISSUER "https://as.example"
 #define WORLD_IDP "https://idp.example"
+#define WORLD_LOGIN "X-Login-Jwt"
+#define WORLD_CONSENTS 32u
 #define WORLD_SERVER "https://as2.example"
 #define WORLD_THERE "https://mcp.as2.example/mcp"
 #define WORLD_THERE2 "https://mcp.as2.example/other"
@@ -53,6 +55,8 @@ struct world {
     struct dep_revocations *revocations;
     unsigned char used[4096][DEP_REPLAY_KEY_BYTES];
     size_t used_count;
+    struct dep_ticket consents[WORLD_CONSENTS]; /* by id */
+    size_t consents_count;
     struct dep_family family; /* of every agent */
     int64_t locked_until;     /* of every client; 0: none */
     struct dep_str kid;
@@ -60,7 +64,7 @@ struct world {
     char agent_ids[WORLD_AGENTS][40];
     char client_ids[WORLD_AGENTS + 2][32];
     char body[40000]; /* of the last request: its decision points into it */
-    struct dep_header headers[3];
+    struct dep_header headers[4];
     struct dep_str certificate; /* of the TLS connection by which requests come; absent: none */
 };
 
@@ -70,7 +74,7 @@ struct outcome {
     struct dep_decision decision;
     struct dep_str token; /* signed; lives as long as the world */
     int status;
-    struct dep_str body;
+    struct dep_str body, location;
     unsigned rounds;
 };
 
@@ -199,6 +203,13 @@ static inline void world_open(struct world *w)
         .assertion_lifetime_s = 300,
         .skew_s = 30,
         .dpop = { .age_max_s = 60, .skew_s = 10, .nonce = &w->nonce },
+        .consent = { .login_header = DEP_STR(WORLD_LOGIN),
+                     .key = dep_secret("fedcba9876543210fedcba9876543210", DEP_TICKET_KEY_LEN),
+                     .par_url = DEP_STR(WORLD_ISSUER "/oauth/par"),
+                     .code_s = 60,
+                     .pushed_s = 60,
+                     .page_s = 300,
+                     .refresh_s = 86400 },
     };
     w->resources[0] = (struct dep_resource){
         .id = DEP_STR(WORLD_API), .name = DEP_STR("api"), .scopes = world_words, .scopes_count = 3, .is_enabled = true
@@ -295,10 +306,36 @@ static inline const void *world_load(struct world *w, const struct dep_need *nee
         return &w->family;
     case DEP_FACT_LOCK:
         return w->locked_until > 0 ? &w->locked_until : NULL;
+    case DEP_FACT_CONSENT:
+        for (size_t i = 0; i < w->consents_count; i++)
+            if (dep_str_eq(w->consents[i].id, need->id))
+                return &w->consents[i];
+        return NULL;
     case DEP_FACT_REPLAY:
         break;
     }
     return NULL;
+}
+
+static inline struct dep_str world_seal(struct world *w, enum dep_ticket_kind kind, const struct dep_ticket *ticket)
+{
+    struct dep_str text = DEP_STR_ABSENT;
+
+    DEP_ASSERT(dep_is_ok(dep_ticket_seal(&w->texts, w->policy.consent.key, kind, ticket, &text)));
+    return text;
+}
+
+/* Keeps what the store would. */
+static inline void world_consent(struct world *w, const struct dep_ticket *consent)
+{
+    struct dep_str text = world_seal(w, DEP_TICKET_REFRESH, consent);
+    size_t i = 0;
+
+    while (i < w->consents_count && !dep_str_eq(w->consents[i].id, consent->id))
+        i++;
+    DEP_ASSERT(i < WORLD_CONSENTS);
+    w->consents_count += i == w->consents_count;
+    DEP_ASSERT(dep_is_ok(dep_ticket_open(&w->texts, w->policy.consent.key, DEP_TICKET_REFRESH, text, &w->consents[i])));
 }
 
 static inline bool world_use(struct world *w, const unsigned char key[DEP_REPLAY_KEY_BYTES])
@@ -320,6 +357,8 @@ static inline const unsigned char *world_settle(struct world *w, const struct de
             return effect->key;
         if (effect->kind == DEP_EFFECT_REVOKE)
             DEP_ASSERT(dep_is_ok(dep_revocations_add(w->revocations, &effect->revocation)));
+        if (effect->kind == DEP_EFFECT_CONSENT)
+            world_consent(w, &decision->consent);
     }
     return NULL;
 }
@@ -393,11 +432,16 @@ static inline struct outcome world_run(struct world *w, const struct dep_request
         facts.items[facts.count++] = (struct dep_fact){ { DEP_FACT_REPLAY, key }, "" };
     }
     DEP_ASSERT(outcome.rounds <= DEP_ROUNDS_MAX);
+    if (outcome.decision.has_ticket)
+        outcome.decision.sealed = world_seal(w, outcome.decision.ticket_kind, &outcome.decision.ticket);
     if (outcome.decision.answer == DEP_ANSWER_TOKEN)
         outcome.token = outcome.decision.issued == DEP_ISSUED_ACCESS_TOKEN ? world_sign(w, &outcome.decision.token)
                                                                            : world_sign_grant(w, &outcome.decision);
     if (outcome.decision.answer != DEP_ANSWER_DOCUMENT && outcome.decision.answer != DEP_ANSWER_FEED &&
         dep_is_ok(dep_wire_write(&w->arena, &outcome.decision, outcome.token, &answer))) {
+        for (size_t i = 0; i < answer.headers_count; i++)
+            if (dep_str_eq(answer.headers[i].name, DEP_STR("Location")))
+                outcome.location = answer.headers[i].value;
         outcome.status = answer.status;
         outcome.body = answer.body;
     }

@@ -167,6 +167,9 @@ struct dep_res dep_admin_config(struct dep_admin *a)
     dep_json_member_bool(&a->writer, "replay_alone", config->replay_alone);
     dep_json_member_int(&a->writer, "replay_timeout_ms", config->replay_timeout_ms);
     dep_json_member_int(&a->writer, "replay_entries_max", config->replay_entries_max);
+    dep_json_member(&a->writer, "login_header", dep_str_c(config->login_header));
+    dep_json_member(&a->writer, "ticket_key_file", dep_str_c(config->ticket_key_file));
+    dep_json_member_int(&a->writer, "refresh_lifetime_s", config->refresh_lifetime_s);
     dep_json_member_bool(&a->writer, "dpop_needs_nonce", config->dpop_needs_nonce);
     dep_json_member_bool(&a->writer, "dpop_rsa", config->dpop_rsa);
     dep_json_close(&a->writer, '}');

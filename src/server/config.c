@@ -47,6 +47,9 @@ static const cyaml_schema_field_t fields[] = {
     TEXT(replay),
     FLAG(replay_alone),
     NUMBER(replay_timeout_ms),
+    TEXT(login_header),
+    TEXT(ticket_key_file),
+    NUMBER(refresh_lifetime_s),
     FLAG(dpop_needs_nonce),
     FLAG(dpop_rsa),
     CYAML_FIELD_END,
@@ -68,6 +71,7 @@ static const struct {
     { "dpop_age_max_s", offsetof(struct dep_config, dpop_age_max_s), 60, 5, 300 },
     { "dpop_skew_s", offsetof(struct dep_config, dpop_skew_s), 10, 1, 60 },
     { "replay_entries_max", offsetof(struct dep_config, replay_entries_max), 4000000, 1000, 100000000 },
+    { "refresh_lifetime_s", offsetof(struct dep_config, refresh_lifetime_s), 2592000, 600, 31536000 },
     { "replay_timeout_ms", offsetof(struct dep_config, replay_timeout_ms), 2000, 100, 30000 },
 };
 
@@ -159,6 +163,16 @@ static const char *check_client_certificates(const struct dep_config *config)
     return NULL;
 }
 
+static const char *check_login(const struct dep_config *config)
+{
+    if (config->ticket_key_file != NULL && config->login_header == NULL)
+        return "ticket_key_file is of no use without login_header";
+    for (const char *c = config->login_header; c != NULL && *c != '\0'; c++)
+        if (!((*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9') || *c == '-'))
+            return "login_header is the name of a header: letters, digits and hyphens";
+    return NULL;
+}
+
 static struct dep_res check(const char *path, const struct dep_config *config, char *message)
 {
     const char *fault = check_issuer(config->issuer);
@@ -173,6 +187,8 @@ static struct dep_res check(const char *path, const struct dep_config *config, c
         fault = check_tls(config);
     if (fault == NULL)
         fault = check_client_certificates(config);
+    if (fault == NULL)
+        fault = check_login(config);
     if (fault != NULL) {
         (void)snprintf(message, DEP_CONFIG_MESSAGE_MAX, "%s: %s", path, fault);
         return DEP_FAIL(CONFIG_SYNTAX);
@@ -287,6 +303,8 @@ void dep_config_free(struct dep_config *config)
     free(config->tls_certificate_file);
     free(config->tls_key_file);
     free(config->nonce_key_file);
+    free(config->login_header);
+    free(config->ticket_key_file);
     free(config->signing_alg);
     free(config->replay);
     free(config);

@@ -37,6 +37,10 @@ struct dep_config {
     bool replay_alone; /* a PostgreSQL server that waits for no synchronous standby will do */
     int64_t replay_timeout_ms;
     bool dpop_needs_nonce;
+    char *login_header; /* by which the proxy before this server says who is logged in; NULL: no user logs in here */
+    char *
+        ticket_key_file; /* 32 bytes, shared by nodes: of codes and refresh tokens; default: one that the store keeps */
+    int64_t refresh_lifetime_s;
     bool dpop_rsa; /* PS256 and RS256 for proofs too */
 };
 

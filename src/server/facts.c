@@ -117,6 +117,9 @@ static const void *load(struct dep_loader *loader, const struct dep_need *need)
         return load_family(loader, need->id);
     case DEP_FACT_LOCK:
         return load_lock(loader, need->id);
+    case DEP_FACT_CONSENT:
+        cell = dep_snapshot_find(loader->snapshot, DEP_RECORD_CONSENT, need->id);
+        return cell == NULL ? NULL : &cell->consent;
     case DEP_FACT_REPLAY:
         break;
     }

@@ -168,6 +168,31 @@ static struct dep_res replay_change(struct dep_arena *arena, const struct dep_ef
     return DEP_OK;
 }
 
+/* A consent that is new, or has another turn than the one that was read: of two at once the store takes one. */
+static struct dep_res consent_change(struct flow *flow, struct dep_change *ret_change)
+{
+    const struct dep_ticket *consent = &flow->decision.consent;
+    const struct dep_cell *cell = dep_snapshot_find(flow->snapshot, DEP_RECORD_CONSENT, consent->id);
+    struct dep_json_writer writer;
+    struct dep_buf body;
+
+    dep_buf_init_arena(&body, &flow->worker->arena, DEP_TICKET_BYTES_MAX);
+    dep_json_begin(&writer, &body);
+    dep_ticket_write(&writer, consent);
+    if (body.has_failed)
+        return DEP_FAIL(ARENA_FULL);
+    dep_buf_fit(&body, &flow->worker->arena);
+    *ret_change = (struct dep_change){
+        .op = cell == NULL ? DEP_CHANGE_ADD : DEP_CHANGE_REPLACE,
+        .record = { .kind = DEP_RECORD_CONSENT,
+                    .id = consent->id,
+                    .version = cell == NULL ? 1 : cell->version,
+                    .expires = consent->expires,
+                    .body = dep_buf_str(&body) },
+    };
+    return DEP_OK;
+}
+
 /* The store's part of a decision. */
 static struct dep_res changes_of(struct flow *flow, struct dep_change changes[CHANGES_MAX], size_t *ret_count)
 {
@@ -180,6 +205,8 @@ static struct dep_res changes_of(struct flow *flow, struct dep_change changes[CH
             DEP_TRY(dep_revocation_change(&flow->worker->arena, &effect->revocation, &changes[count++]));
         if (effect->kind == DEP_EFFECT_REMEMBER && effect->is_durable)
             DEP_TRY(replay_change(&flow->worker->arena, effect, &changes[count++]));
+        if (effect->kind == DEP_EFFECT_CONSENT)
+            DEP_TRY(consent_change(flow, &changes[count++]));
         if (effect->kind == DEP_EFFECT_REGISTER)
             for (size_t k = 0; k < DEP_REGISTER_CHANGES; k++)
                 changes[count++] = flow->registered[k];
@@ -326,6 +353,9 @@ static struct dep_res finish(struct flow *flow)
         DEP_TRY(sign(flow, &jwt));
         flow->worker->tokens += !flow->owes;
     }
+    if (flow->decision.has_ticket && flow->decision.answer != DEP_ANSWER_REFUSAL)
+        DEP_TRY(dep_ticket_seal(&flow->worker->arena, flow->settings->policy.consent.key, flow->decision.ticket_kind,
+                                &flow->decision.ticket, &flow->decision.sealed));
     if (flow->decision.answer == DEP_ANSWER_REFUSAL)
         flow->worker->refusals++;
     DEP_TRY(dep_wire_write(&flow->worker->arena, &flow->decision, jwt, &answer));

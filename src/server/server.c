@@ -94,30 +94,28 @@ static struct dep_res check_store_file(const char *path, char message[DEP_CONFIG
     return DEP_FAIL(KEY_FILE);
 }
 
-/* A key that lives in the store's META records: the log's, which signs checkpoints. */
-static struct dep_res load_log_key(struct dep_server *server, struct dep_arena *arena)
+/* Secrets that live in the store's META records, sealed where a key for that is configured. DEP_ERR_STORE_MISSING: not made yet. */
+static struct dep_res read_meta(struct dep_server *server, struct dep_arena *arena, struct dep_str id,
+                                struct dep_secret *ret_secret)
 {
-    struct dep_str id = DEP_STR("audit-key"), bytes;
     struct dep_record record;
-    struct dep_secret der;
-    struct dep_res res = dep_store_get(server->store, DEP_RECORD_META, id, arena, &record);
-    size_t failed;
-    struct dep_buf body;
+    struct dep_str bytes;
 
-    if (dep_is_ok(res)) {
-        DEP_TRY(dep_b64url_decode(arena, record.body, &bytes));
-        der = dep_secret_of(bytes);
-        if (server->has_unseal_key)
-            DEP_TRY(dep_unseal(dep_server_unseal_key(server), id, bytes, arena, &der));
-        return dep_private_key_read(DEP_ALG_ED25519, der, &server->log_key);
-    }
-    if (res.err != DEP_ERR_STORE_MISSING)
-        return res;
-    DEP_TRY(dep_private_key_new(DEP_ALG_ED25519, &server->log_key));
-    DEP_TRY(dep_private_key_der(server->log_key, arena, &der));
-    bytes = dep_str((const char *)der.bytes, der.len);
+    DEP_TRY(dep_store_get(server->store, DEP_RECORD_META, id, arena, &record));
+    DEP_TRY(dep_b64url_decode(arena, record.body, &bytes));
+    *ret_secret = dep_secret_of(bytes);
+    return server->has_unseal_key ? dep_unseal(dep_server_unseal_key(server), id, bytes, arena, ret_secret) : DEP_OK;
+}
+
+static struct dep_res add_meta(struct dep_server *server, struct dep_arena *arena, struct dep_str id,
+                               struct dep_secret secret)
+{
+    struct dep_str bytes = dep_str((const char *)secret.bytes, secret.len);
+    struct dep_buf body;
+    size_t failed;
+
     if (server->has_unseal_key)
-        DEP_TRY(dep_seal(dep_server_unseal_key(server), id, der, arena, &bytes));
+        DEP_TRY(dep_seal(dep_server_unseal_key(server), id, secret, arena, &bytes));
     dep_buf_init_arena(&body, arena, DEP_B64_ENCODED(bytes.len));
     dep_b64url_put(&body, bytes.ptr, bytes.len);
     if (body.has_failed)
@@ -129,6 +127,39 @@ static struct dep_res load_log_key(struct dep_server *server, struct dep_arena *
     };
 
     return dep_store_commit(server->store, &change, 1, &failed);
+}
+
+/* The log's key, which signs checkpoints. */
+static struct dep_res load_log_key(struct dep_server *server, struct dep_arena *arena)
+{
+    struct dep_str id = DEP_STR("audit-key");
+    struct dep_secret der;
+    struct dep_res res = read_meta(server, arena, id, &der);
+
+    if (dep_is_ok(res))
+        return dep_private_key_read(DEP_ALG_ED25519, der, &server->log_key);
+    if (res.err != DEP_ERR_STORE_MISSING)
+        return res;
+    DEP_TRY(dep_private_key_new(DEP_ALG_ED25519, &server->log_key));
+    DEP_TRY(dep_private_key_der(server->log_key, arena, &der));
+    return add_meta(server, arena, id, der);
+}
+
+/* The key of codes and refresh tokens, which outlive a restart. */
+static struct dep_res load_ticket_key(struct dep_server *server, struct dep_arena *arena)
+{
+    struct dep_str id = DEP_STR("ticket-key");
+    struct dep_secret key;
+    struct dep_res res = read_meta(server, arena, id, &key);
+
+    if (dep_is_ok(res) && key.len != sizeof(server->ticket_key))
+        return DEP_FAIL(KEY_FILE);
+    if (dep_is_ok(res))
+        memcpy(server->ticket_key, key.bytes, key.len);
+    if (res.err != DEP_ERR_STORE_MISSING)
+        return res;
+    dep_random(server->ticket_key, sizeof(server->ticket_key));
+    return add_meta(server, arena, id, dep_secret(server->ticket_key, sizeof(server->ticket_key)));
 }
 
 /* A server without a key signs nothing: the first start makes one. */
@@ -270,6 +301,7 @@ static struct dep_res open_state(struct dep_server *server, const struct dep_con
     DEP_TRY(open_ledger(server, config));
     DEP_TRY(open_replay(server, config, message));
     DEP_TRY(open_log(server, config, arena, message));
+    DEP_TRY(load_ticket_key(server, arena));
     server->fence = dep_audit_last_time(server->log);
     DEP_TRY(dep_server_load(server, message));
     DEP_TRY(make_first_key(server, arena, config, message));
@@ -374,7 +406,7 @@ static struct dep_res start(struct dep_server *server, struct dep_config *config
     DEP_TRY(open_workers(server, config));
     DEP_TRY(open_state(server, config, &server->admin_worker.arena, message));
     dep_arena_reset(&server->admin_worker.arena);
-    DEP_TRY(dep_settings_new(server->writer_crypto, config, server->fence, &server->settings, message));
+    DEP_TRY(dep_settings_new(config, server->ticket_key, server->fence, &server->settings, message));
     writer.store = server->store;
     writer.log = server->log;
     DEP_TRY(dep_writer_start(&writer, &server->writer));
@@ -491,7 +523,7 @@ struct dep_res dep_server_reload(struct dep_server *server, struct dep_config *c
         return DEP_FAIL(CONFIG_SYNTAX);
     }
 
-    struct dep_res res = dep_settings_new(server->writer_crypto, config, server->fence, &next, message);
+    struct dep_res res = dep_settings_new(config, server->ticket_key, server->fence, &next, message);
 
     if (!dep_is_ok(res)) {
         dep_config_free(config);

@@ -34,9 +34,9 @@ struct dep_settings {
     struct dep_config *config;
     struct dep_policy policy;
     struct dep_nonce_policy nonce;
-    unsigned char nonce_key[32];
+    unsigned char nonce_key[32], ticket_key[DEP_TICKET_KEY_LEN];
     struct dep_client_certificates certificates;
-    char token_url[1200], agents_url[1200];
+    char token_url[1200], agents_url[1200], par_url[1200];
     char *metadata;
     size_t metadata_len;
 };
@@ -65,7 +65,7 @@ struct dep_server {
     struct dep_limiter *limiter;
     struct dep_net_server *http, *admin;
     struct dep_net_tls *tls; /* NULL: `http` is plain, or a proxy ends TLS */
-    unsigned char unseal_key[32];
+    unsigned char unseal_key[32], ticket_key[DEP_TICKET_KEY_LEN];
     bool has_unseal_key;
     int64_t fence;
     int64_t started;
@@ -94,9 +94,10 @@ void dep_settings_unref(struct dep_settings *settings);
 struct dep_secret dep_server_unseal_key(const struct dep_server *server);
 int64_t dep_server_now(void);
 
-/* settings.c */
-DEP_MUST struct dep_res dep_settings_new(struct dep_crypto *crypto, struct dep_config *config, int64_t fence,
-                                         struct dep_settings **ret_settings, char message[DEP_CONFIG_MESSAGE_MAX]);
+/* settings.c. `ticket_key` is for a configuration that names no file with one. */
+DEP_MUST struct dep_res dep_settings_new(struct dep_config *config, const unsigned char ticket_key[DEP_TICKET_KEY_LEN],
+                                         int64_t fence, struct dep_settings **ret_settings,
+                                         char message[DEP_CONFIG_MESSAGE_MAX]);
 
 /* server_tls.c: certificate and key of the configuration, at start and again at each reload; nothing when there is none. DEP_ERR_CONFIG_FILE,
  * DEP_ERR_KEY_FILE, DEP_ERR_NET_TLS with a message: what was before stays. */

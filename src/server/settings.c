@@ -40,6 +40,8 @@ static void put_methods(struct dep_json_writer *writer, const struct dep_setting
     const char *methods[8] = { SECRETS };
     size_t count = 3;
 
+    if (settings->config->login_header != NULL)
+        methods[count++] = "none";
     if (has_spiffe)
         methods[count++] = "spiffe_jwt";
     if (settings->certificates.trust != NULL)
@@ -47,6 +49,26 @@ static void put_methods(struct dep_json_writer *writer, const struct dep_setting
     if (dep_config_has_client_certificates(settings->config))
         methods[count++] = "self_signed_tls_client_auth";
     put_list(writer, name, methods, count);
+}
+
+#define OWN_GRANTS                                                           \
+    "client_credentials", "urn:ietf:params:oauth:grant-type:token-exchange", \
+        "urn:ietf:params:oauth:grant-type:jwt-bearer"
+
+/* What users' consent adds, where they log in. response_types_supported is required of every server (rfc8414#2). */
+static void put_grants(struct dep_json_writer *writer, const struct dep_config *config)
+{
+    if (config->login_header == NULL) {
+        put_list(writer, "response_types_supported", NULL, 0);
+        LIST(writer, "grant_types_supported", OWN_GRANTS);
+        return;
+    }
+    put_url(writer, "pushed_authorization_request_endpoint", config->issuer, "/oauth/par");
+    LIST(writer, "response_types_supported", "code");
+    LIST(writer, "response_modes_supported", "query");
+    LIST(writer, "grant_types_supported", OWN_GRANTS, "authorization_code", "refresh_token");
+    LIST(writer, "code_challenge_methods_supported", "S256");
+    dep_json_member_bool(writer, "authorization_response_iss_parameter_supported", true);
 }
 
 /* rfc8414#2; only what works is advertised. */
@@ -63,18 +85,13 @@ static bool write_metadata(struct dep_settings *settings)
     dep_json_begin(&writer, &buf);
     dep_json_open(&writer, '{');
     dep_json_member(&writer, "issuer", dep_str_c(issuer));
-    /* rfc8414#2 lets a server without such a grant leave it out; the schema of MCP's SDK does not. Nothing is there: 404. */
+    /* rfc8414#2 lets a server without such a grant leave it out; the schema of MCP's SDK does not. Without login_header nothing is there. */
     put_url(&writer, "authorization_endpoint", issuer, "/oauth/authorize");
     put_url(&writer, "token_endpoint", issuer, "/oauth/token");
     put_url(&writer, "jwks_uri", issuer, "/.well-known/jwks.json");
     put_url(&writer, "introspection_endpoint", issuer, "/oauth/introspect");
     put_url(&writer, "revocation_endpoint", issuer, "/oauth/revoke");
-    dep_json_name(&writer,
-                  "response_types_supported"); /* required by rfc8414#2, also of a server without such a grant */
-    dep_json_open(&writer, '[');
-    dep_json_close(&writer, ']');
-    LIST(&writer, "grant_types_supported", "client_credentials", "urn:ietf:params:oauth:grant-type:token-exchange",
-         "urn:ietf:params:oauth:grant-type:jwt-bearer");
+    put_grants(&writer, settings->config);
     LIST(&writer, "authorization_grant_profiles_supported", "urn:ietf:params:oauth:grant-profile:id-jag");
     LIST(&writer, "identity_chaining_requested_token_types_supported", "urn:ietf:params:oauth:token-type:id-jag",
          "urn:ietf:params:oauth:token-type:jwt");
@@ -114,13 +131,37 @@ static struct dep_res make_url(const char *issuer, const char *path, char space[
     return DEP_OK;
 }
 
-static struct dep_res fill(struct dep_crypto *crypto, int64_t fence, struct dep_settings *settings,
-                           char message[DEP_CONFIG_MESSAGE_MAX])
+#define CODE_S 60
+#define PUSHED_S 60
+#define PAGE_S 300
+
+static struct dep_res fill_consent(const unsigned char ticket_key[DEP_TICKET_KEY_LEN], struct dep_settings *settings,
+                                   char message[DEP_CONFIG_MESSAGE_MAX])
+{
+    const struct dep_config *config = settings->config;
+    struct dep_consent_policy *consent = &settings->policy.consent;
+
+    if (config->ticket_key_file != NULL)
+        DEP_TRY(dep_key_file_read(config->ticket_key_file, settings->ticket_key, message));
+    else
+        memcpy(settings->ticket_key, ticket_key, sizeof(settings->ticket_key));
+    *consent = (struct dep_consent_policy){
+        .login_header = dep_str_c(config->login_header),
+        .key = dep_secret(settings->ticket_key, sizeof(settings->ticket_key)),
+        .code_s = CODE_S,
+        .pushed_s = PUSHED_S,
+        .page_s = PAGE_S,
+        .refresh_s = config->refresh_lifetime_s,
+    };
+    return make_url(config->issuer, "/oauth/par", settings->par_url, &consent->par_url);
+}
+
+static struct dep_res fill(const unsigned char ticket_key[DEP_TICKET_KEY_LEN], int64_t fence,
+                           struct dep_settings *settings, char message[DEP_CONFIG_MESSAGE_MAX])
 {
     const struct dep_config *config = settings->config;
     struct dep_str token_url, agents_url;
 
-    (void)crypto;
     if (config->nonce_key_file != NULL)
         DEP_TRY(dep_key_file_read(config->nonce_key_file, settings->nonce_key, message));
     else
@@ -151,11 +192,12 @@ static struct dep_res fill(struct dep_crypto *crypto, int64_t fence, struct dep_
         },
         .client_trust = settings->certificates.trust,
     };
+    DEP_TRY(fill_consent(ticket_key, settings, message));
     return write_metadata(settings) ? DEP_OK : DEP_FAIL(ARENA_FULL);
 }
 
-struct dep_res dep_settings_new(struct dep_crypto *crypto, struct dep_config *config, int64_t fence,
-                                struct dep_settings **ret_settings, char message[DEP_CONFIG_MESSAGE_MAX])
+struct dep_res dep_settings_new(struct dep_config *config, const unsigned char ticket_key[DEP_TICKET_KEY_LEN],
+                                int64_t fence, struct dep_settings **ret_settings, char message[DEP_CONFIG_MESSAGE_MAX])
 {
     struct dep_settings *settings = calloc(1, sizeof(*settings));
     struct dep_res res;
@@ -164,7 +206,7 @@ struct dep_res dep_settings_new(struct dep_crypto *crypto, struct dep_config *co
         return DEP_FAIL(ARENA_FULL);
     atomic_init(&settings->references, 1);
     settings->config = config;
-    res = fill(crypto, fence, settings, message);
+    res = fill(ticket_key, fence, settings, message);
     if (!dep_is_ok(res)) {
         settings->config = NULL;
         dep_settings_unref(settings);
@@ -186,6 +228,7 @@ void dep_settings_unref(struct dep_settings *settings)
     if (settings == NULL || atomic_fetch_sub(&settings->references, 1) != 1)
         return;
     dep_wipe(settings->nonce_key, sizeof(settings->nonce_key));
+    dep_wipe(settings->ticket_key, sizeof(settings->ticket_key));
     dep_client_certificates_done(&settings->certificates);
     dep_config_free(settings->config);
     free(settings->metadata);

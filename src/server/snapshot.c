@@ -114,6 +114,8 @@ static struct dep_res fill_cell(struct dep_crypto *crypto, struct dep_secret uns
         if (!dep_str_is_absent(cell->issuer.jwks_json))
             DEP_TRY(dep_jwks_new(crypto, cell->issuer.jwks_json, &cell->jwks));
         return cell->jwks != NULL && cell->jwks->count == 0 ? DEP_FAIL(JWKS_SYNTAX) : DEP_OK;
+    case DEP_RECORD_CONSENT:
+        return dep_ticket_read(json, &cell->consent);
     case DEP_RECORD_REVOCATION:
     case DEP_RECORD_REPLAY:
     case DEP_RECORD_META:

@@ -22,6 +22,7 @@ struct dep_cell {
         struct dep_resource resource;
         struct dep_key key;
         struct dep_trusted_issuer issuer;
+        struct dep_ticket consent;
     };
     struct dep_jwks *jwks;               /* of a client, or of an issuer with a fixed set */
     struct dep_private_key *private_key; /* of a key */

@@ -84,7 +84,7 @@ static bool load_replay(void *context, const struct dep_record *record)
 struct dep_res dep_server_load(struct dep_server *server, char message[DEP_CONFIG_MESSAGE_MAX])
 {
     static const enum dep_record_kind kinds[] = { DEP_RECORD_AGENT, DEP_RECORD_CLIENT, DEP_RECORD_RESOURCE,
-                                                  DEP_RECORD_KEY, DEP_RECORD_ISSUER };
+                                                  DEP_RECORD_KEY,   DEP_RECORD_ISSUER, DEP_RECORD_CONSENT };
     struct load load = { .server = server, .message = message };
 
     DEP_TRY(dep_store_expire(server->store, dep_server_now()));
@@ -142,7 +142,7 @@ static struct dep_res apply(struct dep_server *server, struct dep_snapshot *next
 
 static bool is_of_snapshot(enum dep_record_kind kind)
 {
-    return kind <= DEP_RECORD_REVOCATION || kind == DEP_RECORD_ISSUER;
+    return kind <= DEP_RECORD_REVOCATION || kind == DEP_RECORD_ISSUER || kind == DEP_RECORD_CONSENT;
 }
 
 struct dep_feed_signer dep_server_feed_signer(struct dep_crypto *crypto, const struct dep_snapshot *snapshot,

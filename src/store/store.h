@@ -20,6 +20,7 @@ enum dep_record_kind {
     DEP_RECORD_IDEMPOTENCY, /* not used: the ledger has a file of its own. The numbers stand in the file, so it stays */
     DEP_RECORD_INSTRUCTION, /* human instructions by their SHA-256, so that they can be erased without touching the log */
     DEP_RECORD_ISSUER,      /* foreign issuers that are trusted for something */
+    DEP_RECORD_CONSENT,     /* a user's consent that refresh tokens hang on: proto/ticket.h, by its id */
     DEP_RECORD_KINDS
 };
 
