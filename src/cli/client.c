@@ -38,10 +38,13 @@ static const struct dep_flag create_flags[] = {
     { "agent", DEP_FLAG_TEXT, "AGENT", 0, "the agent it acts for, by id or name", 0 },
     { "resource", DEP_FLAG_TEXT, "URI", 0, "or the resource that it guards", 0 },
     { "auth", DEP_FLAG_CHOICE,
-      "client_secret_basic|client_secret_post|private_key_jwt|tls_client_auth|self_signed_tls_client_auth|workload_jwt",
-      0, "default client_secret_basic", 0 },
-    { "grant", DEP_FLAG_CHOICE, "client_credentials|token-exchange|jwt-bearer", DEP_FLAG_REPEATED,
-      "default the first two for an agent's client", 0 },
+      "client_secret_basic|client_secret_post|private_key_jwt|tls_client_auth|self_signed_tls_client_auth|workload_jwt|"
+      "none",
+      0, "default client_secret_basic; none for a program on users' computers", 0 },
+    { "grant", DEP_FLAG_CHOICE, "client_credentials|token-exchange|jwt-bearer|authorization_code|refresh_token",
+      DEP_FLAG_REPEATED, "default the first two for an agent's client", 0 },
+    { "redirect-uri", DEP_FLAG_TEXT, "URI", DEP_FLAG_REPEATED,
+      "where browsers go back to after a user's answer; with authorization_code", 0 },
     { "expires-in", DEP_FLAG_NUMBER, "SECONDS", 0, "an ephemeral instance of the agent, which ends by itself", 0 },
     { "may-introspect-any", DEP_FLAG_SWITCH, NULL, 0, "introspection of tokens for other audiences", 0 },
     { "secret-out", DEP_FLAG_TEXT, "FILE", 0, "write the secret there, mode 0600, instead of showing it", 0 },
@@ -86,12 +89,23 @@ static void add_grants(const struct dep_cli *cli, json_t *body)
     for (size_t i = 0; dep_cli_get_nth(cli, "grant", i) != NULL; i++) {
         const char *grant = dep_cli_get_nth(cli, "grant", i);
 
-        json_array_append_new(grants, strcmp(grant, "client_credentials") == 0 ? json_string(grant)
-                                                                               : json_sprintf(GRANT_TYPE, grant));
+        json_array_append_new(grants,
+                              strchr(grant, '_') != NULL ? json_string(grant) : json_sprintf(GRANT_TYPE, grant));
     }
     if (json_array_size(grants) > 0)
         json_object_set(body, "grants", grants);
     json_decref(grants);
+}
+
+static void add_redirect_uris(const struct dep_cli *cli, json_t *body)
+{
+    json_t *uris = json_array();
+
+    for (size_t i = 0; dep_cli_get_nth(cli, "redirect-uri", i) != NULL; i++)
+        json_array_append_new(uris, json_string(dep_cli_get_nth(cli, "redirect-uri", i)));
+    if (json_array_size(uris) > 0)
+        json_object_set(body, "redirect_uris", uris);
+    json_decref(uris);
 }
 
 /* Prints an answer that may hold a secret, which is shown once or goes to a file. */
@@ -156,6 +170,7 @@ static int create(struct dep_cli *cli)
     if (!dep_cli_has(cli, "name"))
         json_object_set_new(body, "name", json_string(dep_cli_has(cli, "agent") ? dep_cli_get(cli, "agent") : "guard"));
     add_grants(cli, body);
+    add_redirect_uris(cli, body);
     if (dep_cli_has(cli, "expires-in"))
         json_object_set_new(body, "expires",
                             json_integer((json_int_t)time(NULL) + dep_cli_number(cli, "expires-in", 0)));

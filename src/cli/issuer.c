@@ -10,7 +10,7 @@
 #define SHARED_FLAGS                                                                                                   \
     { "use",                                                                                                           \
       DEP_FLAG_CHOICE,                                                                                                 \
-      "subject|id-jag|workload|target|access-token",                                                                   \
+      "subject|id-jag|workload|target|access-token|login",                                                             \
       DEP_FLAG_REPEATED,                                                                                               \
       "what its tokens may be",                                                                                        \
       0 },                                                                                                             \

@@ -335,14 +335,18 @@ static struct dep_res check_client_links(struct dep_admin *a)
 static void put_generated_client(struct dep_admin *a, struct dep_json_writer *writer, struct dep_str id,
                                  const struct dep_client_secret *secret)
 {
+    struct dep_str auth = DEP_STR_ABSENT;
+    bool is_public = dep_is_ok(dep_json_str(DEP_JSON_GET(a->body, "auth"), &auth)) && dep_str_eq_c(auth, "none");
+
     dep_json_open(writer, '{');
     dep_json_member(writer, "id", id);
     dep_json_member_bool(writer, "is_enabled", true);
     dep_json_member_int(writer, "created", a->now);
     if (dep_json_has(a->body, DEP_STR("agent"))) {
         dep_json_name(writer, "grants");
-        dep_json_put_raw(writer,
-                         DEP_STR("[\"client_credentials\",\"urn:ietf:params:oauth:grant-type:token-exchange\"]"));
+        dep_json_put_raw(writer, is_public ? DEP_STR("[\"authorization_code\",\"refresh_token\"]")
+                                           : DEP_STR("[\"client_credentials\","
+                                                     "\"urn:ietf:params:oauth:grant-type:token-exchange\"]"));
     }
     if (secret != NULL) {
         dep_json_name(writer, "secrets");
@@ -364,14 +368,14 @@ struct dep_res dep_admin_clients_create(struct dep_admin *a)
     if (!dep_is_ok(dep_json_str(DEP_JSON_GET(a->body, "auth"), &auth)))
         return dep_admin_refuse(
             a, "auth is missing: client_secret_basic, client_secret_post, private_key_jwt, tls_client_auth, "
-               "self_signed_tls_client_auth or workload_jwt");
+               "self_signed_tls_client_auth, workload_jwt or none");
     if (dep_str_eq(auth, DEP_STR("client_secret_basic")) || dep_str_eq(auth, DEP_STR("client_secret_post")))
         secret = dep_client_secret_make(a->crypto, a->arena, a->now, &record);
     dep_buf_init_arena(&generated, a->arena, 1024);
     dep_json_begin(&writer, &generated);
     put_generated_client(a, &writer, id, dep_str_is_absent(secret) ? NULL : &record);
     DEP_TRY(dep_admin_create_record(a, DEP_RECORD_CLIENT, id, dep_buf_str(&generated),
-                                    "name agent resource auth jwks grants needs_dpop needs_certificate "
+                                    "name agent resource auth jwks grants redirect_uris needs_dpop needs_certificate "
                                     "default_resource may_introspect_any expires " TLS_NAMES,
                                     &text));
     a->event = "client.created";
