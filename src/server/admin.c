@@ -44,6 +44,9 @@ static const struct {
     { "GET", "issuers", true, NULL, dep_admin_issuers_get },
     { "PATCH", "issuers", true, NULL, dep_admin_issuers_update },
     { "DELETE", "issuers", true, NULL, dep_admin_issuers_delete },
+    { "GET", "grants", false, NULL, dep_admin_grants_list },
+    { "GET", "grants", true, NULL, dep_admin_grants_get },
+    { "POST", "grants", true, "revoke", dep_admin_grants_revoke },
     { "GET", "keys", false, NULL, dep_admin_keys_list },
     { "POST", "keys", false, NULL, dep_admin_keys_prepare },
     { "POST", "keys", true, "activate", dep_admin_keys_activate },
@@ -107,7 +110,10 @@ struct dep_res dep_admin_revoke(struct dep_admin *a, enum dep_revoked_kind kind,
     /* Two seconds ahead: what is being issued while this commits is covered too. What ends for good may reach further, for disks that
      * stall. */
     int64_t before = a->now + (a->is_for_good ? 60 : 2);
-    const struct dep_revocation entry = { kind, id, before, before + 3600 };
+    const struct dep_consent_policy *consent = &a->settings->policy.consent;
+    /* Where users consent, what they gave lives longer than any token. */
+    int64_t life_s = 3600 + (dep_str_is_absent(consent->login_header) ? 0 : consent->refresh_s);
+    const struct dep_revocation entry = { kind, id, before, before + life_s };
     struct dep_arena *arena = a->changes_memory != NULL ? &a->changes_arena : a->arena;
 
     DEP_ASSERT(a->changes_count < a->changes_max);

@@ -89,6 +89,8 @@ dep_admin_route dep_admin_resources_list, dep_admin_resources_create, dep_admin_
 dep_admin_route dep_admin_resources_delete;
 dep_admin_route dep_admin_issuers_list, dep_admin_issuers_create, dep_admin_issuers_get, dep_admin_issuers_update;
 dep_admin_route dep_admin_issuers_delete;
+/* admin_grants.c */
+dep_admin_route dep_admin_grants_list, dep_admin_grants_get, dep_admin_grants_revoke;
 /* Whether a ceiling may speak of `uri` because it is a foreign server that takes grants, or a resource there. */
 bool dep_admin_is_abroad(const struct dep_admin *a, struct dep_str uri);
 /* admin_state.c */

@@ -288,8 +288,8 @@ struct dep_res dep_admin_revocations_create(struct dep_admin *a)
         !dep_revoked_kind_by_name(kind_name, &kind))
         return dep_admin_refuse(a, "kind is missing or unknown: agent, client, org, task or jti");
     if (kind == DEP_REVOKED_GRANT)
-        return dep_admin_refuse(
-            a, "there are no grants yet that could be revoked; revoke by agent, client, org, task or jti");
+        return dep_admin_refuse(a,
+                                "a grant is revoked by POST /admin/v1/grants/{id}/revoke, as deputy grant revoke does");
     /* Blank is never "any" (attack case H14). */
     if (!dep_is_ok(dep_json_str(DEP_JSON_GET(a->body, "id"), &id)) || !is_revocable(id))
         return dep_admin_refuse(a, "id is missing or blank: what exactly is to be revoked");

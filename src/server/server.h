@@ -56,6 +56,7 @@ struct dep_server {
     struct dep_store *store;
     struct dep_ledger *ledger; /* of the admin API's writes */
     int64_t ledger_swept;      /* the writer's: when old entries were last taken out */
+    int64_t consents_swept;    /* the same of consents and of whatever else in the store has an end */
     struct dep_audit_log *log;
     struct dep_private_key *log_key;
     struct dep_replay_store *replay;

@@ -216,6 +216,7 @@ void dep_server_publish(void *context, const struct dep_change *changes, size_t 
 
 #define LEDGER_SWEEP_S 60
 #define LEDGER_SWEEP_MAX 256
+#define CONSENTS_SWEEP_S 60
 
 /* Answers do not stay longer than is published, also when nobody writes. */
 static void sweep_ledger(struct dep_server *server)
@@ -228,6 +229,38 @@ static void sweep_ledger(struct dep_server *server)
     (void)dep_is_ok(dep_ledger_expire(server->ledger, server->ledger_swept, LEDGER_SWEEP_MAX, &count));
 }
 
+static bool find_ended(void *context, const struct dep_cell *cell)
+{
+    const struct dep_cell **ended = context;
+
+    if (cell->consent.expires <= dep_server_now())
+        *ended = cell;
+    return *ended == NULL;
+}
+
+/* Consents that have ended leave memory as they leave the store. */
+static void sweep_consents(struct dep_server *server)
+{
+    const struct dep_cell *ended = NULL;
+    struct dep_snapshot *next = NULL;
+
+    if (server->consents_swept == 0) /* what was there at the start was looked at when it was loaded */
+        server->consents_swept = dep_server_now();
+    if (dep_server_now() < server->consents_swept + CONSENTS_SWEEP_S)
+        return;
+    server->consents_swept = dep_server_now();
+    (void)dep_is_ok(dep_store_expire(server->store, server->consents_swept));
+    dep_snapshot_walk(server->snapshot, DEP_RECORD_CONSENT, find_ended, &ended);
+    if (ended == NULL || (next = dep_snapshot_copy(server->snapshot, server->consents_swept)) == NULL)
+        return;
+    while (ended != NULL) {
+        dep_snapshot_remove(next, DEP_RECORD_CONSENT, ended->id);
+        ended = NULL;
+        dep_snapshot_walk(next, DEP_RECORD_CONSENT, find_ended, &ended);
+    }
+    swap(server, next);
+}
+
 void dep_server_tick(void *context)
 {
     struct dep_server *server = context;
@@ -235,6 +268,7 @@ void dep_server_tick(void *context)
     struct dep_feed_signer signer;
 
     sweep_ledger(server);
+    sweep_consents(server);
     if (dep_server_now() >= dep_snapshot_due(server->snapshot)) {
         struct dep_snapshot *next = dep_snapshot_copy(server->snapshot, dep_server_now());
 
