@@ -247,11 +247,12 @@ DEP_TEST(K10_transfer_encodings)
 {
     static const struct hostile rows[] = {
         BAD(POST "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" SECOND, 400),
-        BAD(POST "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n" SECOND, 501),
-        BAD(POST "Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n" SECOND, 501),
-        BAD(POST "Transfer-Encoding: blegh\r\n\r\n" SECOND, 501),
-        BAD(POST "Transfer-Encoding: identity\r\n\r\n" SECOND, 501),
-        BAD(POST "Transfer-Encoding:\r\n\r\n" SECOND, 501),
+        /* 501 of ours, or 400 where libmicrohttpd refuses it first (1.0 and later). */
+        BAD(POST "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n" SECOND, 0),
+        BAD(POST "Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n" SECOND, 0),
+        BAD(POST "Transfer-Encoding: blegh\r\n\r\n" SECOND, 0),
+        BAD(POST "Transfer-Encoding: identity\r\n\r\n" SECOND, 0),
+        BAD(POST "Transfer-Encoding:\r\n\r\n" SECOND, 0),
         BAD(POST "Transfer-Encoding: \x0b"
                  "chunked\r\n\r\n0\r\n\r\n" SECOND,
             400),
