@@ -1,199 +1,5 @@
 /* The verification equation over a table, against OpenSSL's own verification of the same key. */
-#include <openssl/bn.h>
-#include <openssl/crypto.h>
-#include <openssl/ec.h>
-#include <openssl/ecdsa.h>
-#include <openssl/err.h>
-#include <openssl/obj_mac.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "crypto/internal.h"
-#include "test/unit.h"
-
-/* Allocations of the library until one fails; none fails below zero. */
-static long allocations_left = -1;
-
-static bool may_allocate(void)
-{
-    if (allocations_left == 0)
-        return false;
-    if (allocations_left > 0)
-        allocations_left--;
-    return true;
-}
-
-static void *limited_malloc(size_t size, const char *file, int line)
-{
-    (void)file, (void)line;
-    return may_allocate() ? malloc(size) : NULL;
-}
-
-static void *limited_realloc(void *old, size_t size, const char *file, int line)
-{
-    (void)file, (void)line;
-    return may_allocate() ? realloc(old, size) : NULL;
-}
-
-static void limited_free(void *old, const char *file, int line)
-{
-    (void)file, (void)line;
-    free(old);
-}
-
-/* A key pair and its table; a digest and a signature to try. */
-struct fixture {
-    EC_GROUP *curve;
-    BN_CTX *context;
-    const BIGNUM *n;
-    BIGNUM *d;
-    EC_POINT *q;
-    struct dep_p256 *p256;
-    EC_GROUP *table;
-    struct dep_public_key *key;
-    unsigned char digest[DEP_SHA256_LEN];
-    unsigned char raw[DEP_P256_SIGNATURE_LEN];
-};
-
-static BIGNUM *random_scalar(const struct fixture *f)
-{
-    BIGNUM *number = BN_new();
-
-    do {
-        DEP_ASSERT(BN_rand_range(number, f->n) == 1);
-    } while (BN_is_zero(number));
-    return number;
-}
-
-static BIGNUM *small(unsigned value)
-{
-    BIGNUM *number = BN_new();
-
-    DEP_ASSERT(BN_set_word(number, value) == 1);
-    return number;
-}
-
-static void put(unsigned char *ret_bytes, const BIGNUM *number)
-{
-    DEP_ASSERT(BN_bn2binpad(number, ret_bytes, DEP_P256_COORDINATE_LEN) == (int)DEP_P256_COORDINATE_LEN);
-}
-
-static bool begin(struct dep_test *t, struct fixture *f)
-{
-    memset(f, 0, sizeof(*f));
-    f->curve = EC_GROUP_new_by_curve_name(NID_X9_62_prime256v1);
-    f->context = BN_CTX_new();
-    f->n = EC_GROUP_get0_order(f->curve);
-    f->q = EC_POINT_new(f->curve);
-    f->p256 = dep_p256_new();
-    DEP_CHECK(t, f->p256 != NULL);
-    if (!dep_p256_has_tables(f->p256))
-        DEP_SKIP(t, "this OpenSSL makes no tables");
-    return t->skipped == NULL;
-}
-
-static void drop_key(struct fixture *f)
-{
-    dep_p256_table_free(f->table);
-    dep_public_key_free(f->key);
-    BN_free(f->d);
-    f->table = NULL;
-    f->key = NULL;
-    f->d = NULL;
-}
-
-static void end(struct fixture *f)
-{
-    drop_key(f);
-    dep_p256_free(f->p256);
-    EC_POINT_free(f->q);
-    BN_CTX_free(f->context);
-    EC_GROUP_free(f->curve);
-}
-
-/* The key is f->q. */
-static void use_point(struct dep_test *t, struct fixture *f)
-{
-    unsigned char point[65];
-
-    DEP_ASSERT(EC_POINT_point2oct(f->curve, f->q, POINT_CONVERSION_UNCOMPRESSED, point, 65, f->context) == 65);
-    DEP_CHECK_OK(t, dep_public_key_new_p256(dep_str((char *)point + 1, 32), dep_str((char *)point + 33, 32), &f->key));
-    DEP_CHECK(t, memcmp(f->key->p256, point + 1, 64) == 0);
-    f->table = dep_p256_table_new(f->p256, f->key->p256);
-    DEP_CHECK(t, f->table != NULL);
-}
-
-/* Takes `d`. */
-static void use_key(struct dep_test *t, struct fixture *f, BIGNUM *d)
-{
-    drop_key(f);
-    f->d = d;
-    DEP_ASSERT(EC_POINT_mul(f->curve, f->q, d, NULL, NULL, f->context) == 1);
-    use_point(t, f);
-}
-
-/* r of the point k * G, not yet modulo n. */
-static BIGNUM *x_of(const struct fixture *f, const BIGNUM *k)
-{
-    EC_POINT *point = EC_POINT_new(f->curve);
-    BIGNUM *x = BN_new();
-
-    DEP_ASSERT(EC_POINT_mul(f->curve, point, k, NULL, NULL, f->context) == 1 &&
-               EC_POINT_get_affine_coordinates(f->curve, point, x, NULL, f->context) == 1);
-    EC_POINT_free(point);
-    return x;
-}
-
-/* Signs f->digest, or with `doubles` a digest for which both multiplications give the same point (e = r * d). */
-static void sign(struct fixture *f, bool doubles)
-{
-    BIGNUM *k = random_scalar(f), *r = x_of(f, k), *e = BN_new(), *rd = BN_new(), *s = BN_new();
-
-    DEP_ASSERT(BN_nnmod(r, r, f->n, f->context) == 1 && BN_mod_mul(rd, r, f->d, f->n, f->context) == 1);
-    if (doubles)
-        put(f->digest, rd);
-    DEP_ASSERT(BN_bin2bn(f->digest, DEP_SHA256_LEN, e) != NULL && BN_mod_inverse(k, k, f->n, f->context) != NULL &&
-               BN_mod_add(s, e, rd, f->n, f->context) == 1 && BN_mod_mul(s, s, k, f->n, f->context) == 1);
-    put(f->raw, r);
-    put(f->raw + 32, s);
-    BN_free(k);
-    BN_free(r);
-    BN_free(e);
-    BN_free(rd);
-    BN_free(s);
-}
-
-static bool by_openssl(const struct fixture *f)
-{
-    ECDSA_SIG *signature = ECDSA_SIG_new();
-    unsigned char *der = NULL;
-    EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_pkey(NULL, f->key->pkey, NULL);
-
-    DEP_ASSERT(context != NULL &&
-               ECDSA_SIG_set0(signature, BN_bin2bn(f->raw, 32, NULL), BN_bin2bn(f->raw + 32, 32, NULL)) == 1);
-
-    int len = i2d_ECDSA_SIG(signature, &der);
-    bool is_good = EVP_PKEY_verify_init(context) == 1 &&
-                   EVP_PKEY_verify(context, der, (size_t)len, f->digest, DEP_SHA256_LEN) == 1;
-
-    EVP_PKEY_CTX_free(context);
-    OPENSSL_free(der);
-    ECDSA_SIG_free(signature);
-    ERR_clear_error();
-    return is_good;
-}
-
-static bool by_table(const struct fixture *f)
-{
-    return dep_p256_verify(f->p256, f->table, f->digest, f->raw);
-}
-
-#define CHECK_BOTH(t, f, want)                                        \
-    do {                                                              \
-        bool both_table = by_table(f), both_library = by_openssl(f);  \
-        DEP_CHECK(t, both_table == (want) && both_library == (want)); \
-        DEP_CHECK(t, ERR_peek_error() == 0);                          \
-    } while (0)
+#include "crypto/p256_fixture.h"
 
 DEP_TEST(random_signatures_of_many_keys)
 {
@@ -414,8 +220,9 @@ DEP_TEST(the_two_points_cancel)
     end(&f);
 }
 
-/* A key, a digest and a signature whose point has the lowest possible x from `least` on; r is x modulo n. Returns x. */
-static BIGNUM *aim_at(struct dep_test *t, struct fixture *f, const BIGNUM *least)
+/* A key, a digest and a signature whose point has the lowest possible x from `least` on; r is x + more modulo n.
+ * Returns x. */
+static BIGNUM *aim_at(struct dep_test *t, struct fixture *f, const BIGNUM *least, const BIGNUM *more)
 {
     BIGNUM *x = BN_dup(least), *r = BN_new(), *u1 = random_scalar(f), *u2 = random_scalar(f), *s = BN_new();
     EC_POINT *point = EC_POINT_new(f->curve), *part = EC_POINT_new(f->curve);
@@ -425,7 +232,7 @@ static BIGNUM *aim_at(struct dep_test *t, struct fixture *f, const BIGNUM *least
     ERR_clear_error();
     drop_key(f);
     /* s = r / u2, e = u1 * s, Q = (point - u1 * G) / u2. */
-    DEP_ASSERT(BN_nnmod(r, x, f->n, f->context) == 1 && BN_mod_inverse(u2, u2, f->n, f->context) != NULL &&
+    DEP_ASSERT(BN_mod_add(r, x, more, f->n, f->context) == 1 && BN_mod_inverse(u2, u2, f->n, f->context) != NULL &&
                BN_mod_mul(s, r, u2, f->n, f->context) == 1);
     put(f->raw, r);
     put(f->raw + 32, s);
@@ -451,10 +258,10 @@ DEP_TEST(the_points_x_is_beyond_the_order)
     struct fixture f;
 
     if (begin(t, &f)) {
-        BIGNUM *least = BN_dup(f.n);
+        BIGNUM *least = BN_dup(f.n), *zero = small(0);
 
         for (unsigned i = 0; i < 8; i++) {
-            BIGNUM *x = aim_at(t, &f, least);
+            BIGNUM *x = aim_at(t, &f, least, zero);
 
             CHECK_BOTH(t, &f, true);
             f.raw[63] ^= 1;
@@ -466,6 +273,7 @@ DEP_TEST(the_points_x_is_beyond_the_order)
             BN_free(x);
         }
         BN_free(least);
+        BN_free(zero);
     }
     end(&f);
 }
@@ -476,10 +284,10 @@ DEP_TEST(the_points_x_is_small)
     struct fixture f;
 
     if (begin(t, &f)) {
-        BIGNUM *least = small(1);
+        BIGNUM *least = small(1), *zero = small(0);
 
         for (unsigned i = 0; i < 8; i++) {
-            BIGNUM *x = aim_at(t, &f, least);
+            BIGNUM *x = aim_at(t, &f, least, zero);
 
             CHECK_BOTH(t, &f, true);
             f.digest[31] ^= 1;
@@ -488,68 +296,62 @@ DEP_TEST(the_points_x_is_small)
             BN_free(x);
         }
         BN_free(least);
+        BN_free(zero);
     }
     end(&f);
 }
 
-/* The library may run out of memory anywhere: a good signature is then refused, a bad one is never good. */
-DEP_TEST(without_memory_nothing_is_good)
+/* r = x + p - n, so that r + n is x modulo p: but it is not below p, so it is no x. */
+DEP_TEST(r_and_the_order_reach_the_prime)
 {
     struct fixture f;
 
     if (begin(t, &f)) {
-        bool is_good = false;
+        BIGNUM *least = small(1), *more = BN_new(), *zero = small(0);
 
-        use_key(t, &f, random_scalar(&f));
-        dep_random(f.digest, sizeof(f.digest));
-        sign(&f, false);
-        for (long i = 0; i < 100 && !is_good; i++) {
-            allocations_left = i;
-            is_good = by_table(&f);
-            allocations_left = -1;
-            DEP_CHECK(t, i > 0 || !is_good);
-            DEP_CHECK(t, ERR_peek_error() == 0);
+        DEP_ASSERT(EC_GROUP_get_curve(f.curve, more, NULL, NULL, f.context) == 1 && BN_sub(more, more, f.n) == 1);
+        for (unsigned i = 0; i < 8; i++) {
+            BIGNUM *x = aim_at(t, &f, least, more);
+
+            CHECK_BOTH(t, &f, false);
+            BN_free(x);
+            x = aim_at(t, &f, least, zero);
+            CHECK_BOTH(t, &f, true);
+            DEP_ASSERT(BN_copy(least, x) != NULL && BN_add_word(least, 1) == 1);
+            BN_free(x);
         }
-        DEP_CHECK(t, is_good);
-        f.digest[0] ^= 1;
-        for (long i = 0; i < 100; i++) {
-            allocations_left = i;
-            DEP_CHECK(t, !by_table(&f));
-            allocations_left = -1;
-        }
+        BN_free(least);
+        BN_free(more);
+        BN_free(zero);
     }
     end(&f);
 }
 
-DEP_TEST(without_memory_there_is_no_table)
+/* s is so small that s + n has 32 bytes as well: the same number modulo n, and refused. */
+DEP_TEST(s_is_beyond_the_order)
 {
     struct fixture f;
 
-    if (begin(t, &f)) {
-        struct dep_p256 *p256 = NULL;
-        EC_GROUP *table = NULL;
+    if (begin(t, &f))
+        for (unsigned i = 1; i < 8; i++) {
+            BIGNUM *k = random_scalar(&f), *r = x_of(&f, k), *s = small(i), *e = BN_new(), *rd = BN_new();
 
-        use_key(t, &f, random_scalar(&f));
-        sign(&f, false);
-        for (long i = 0; i < 10000 && p256 == NULL; i++) {
-            allocations_left = i;
-            p256 = dep_p256_new();
-            allocations_left = -1;
-            DEP_CHECK(t, i > 0 || p256 == NULL);
-            DEP_CHECK(t, ERR_peek_error() == 0);
+            use_key(t, &f, random_scalar(&f));
+            DEP_ASSERT(BN_nnmod(r, r, f.n, f.context) == 1 && BN_mod_mul(rd, r, f.d, f.n, f.context) == 1 &&
+                       BN_mod_mul(e, s, k, f.n, f.context) == 1 && BN_mod_sub(e, e, rd, f.n, f.context) == 1);
+            put(f.digest, e);
+            put(f.raw, r);
+            put(f.raw + 32, s);
+            CHECK_BOTH(t, &f, true);
+            DEP_ASSERT(BN_add(s, s, f.n) == 1);
+            put(f.raw + 32, s);
+            CHECK_BOTH(t, &f, false);
+            BN_free(k);
+            BN_free(r);
+            BN_free(s);
+            BN_free(e);
+            BN_free(rd);
         }
-        DEP_CHECK(t, p256 != NULL);
-        for (long i = 0; i < 1000000 && table == NULL; i += i / 4 + 1) {
-            allocations_left = i;
-            table = dep_p256_table_new(p256, f.key->p256);
-            allocations_left = -1;
-            DEP_CHECK(t, i > 0 || table == NULL);
-            DEP_CHECK(t, ERR_peek_error() == 0);
-        }
-        DEP_CHECK(t, table != NULL && dep_p256_verify(p256, table, f.digest, f.raw));
-        dep_p256_table_free(table);
-        dep_p256_free(p256);
-    }
     end(&f);
 }
 
@@ -585,12 +387,10 @@ int main(void)
         DEP_ROW(the_two_points_cancel),
         DEP_ROW(the_points_x_is_beyond_the_order),
         DEP_ROW(the_points_x_is_small),
-        DEP_ROW(without_memory_nothing_is_good),
-        DEP_ROW(without_memory_there_is_no_table),
+        DEP_ROW(r_and_the_order_reach_the_prime),
+        DEP_ROW(s_is_beyond_the_order),
         DEP_ROW(a_point_off_the_curve_has_no_table),
     };
 
-    /* Before the library allocates anything. */
-    DEP_ASSERT(CRYPTO_set_mem_functions(limited_malloc, limited_realloc, limited_free) == 1);
     return dep_test_main(rows, DEP_COUNT(rows));
 }
