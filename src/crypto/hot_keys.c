@@ -1,8 +1,8 @@
 /* The keys of a thread that verify so often that a table of their multiples pays (p256_table.c, ADR 0029).
  *
  * A key is known by its bytes, so a key set that is fetched again, or a key that the cache imports again, finds its
- * table. Time is counted in good ES256 signatures of this thread. Bad ones count nowhere: who does not own a key can
- * neither have its table made nor keep or take a place.
+ * table. Time is counted in good ES256 signatures of this thread. Bad ones count nowhere: who has no good signature of
+ * a key can neither have its table made nor keep or take a place.
  *
  * Invariants:
  *  (1) At most `limits.places` tables; the first `count` places are taken, each by another key.

@@ -132,7 +132,7 @@ DEP_TEST(a_key_gets_its_table_when_it_has_paid_for_it)
     end(&f);
 }
 
-/* Who does not own a key cannot make us work for it. */
+/* Who has no good signature of a key cannot make us work for it. */
 DEP_TEST(bad_signatures_make_no_table)
 {
     struct fixture f;

@@ -95,11 +95,42 @@ DEP_TEST(without_memory_there_is_no_table)
     end(&f);
 }
 
+/* A table that cannot be made: its key verifies as it did, and nobody tries again. */
+DEP_TEST(without_memory_a_key_stays_as_it_is)
+{
+    struct fixture f;
+
+    if (begin(t, &f)) {
+        struct dep_crypto *crypto = dep_crypto_new();
+        unsigned char digest[DEP_SHA256_LEN];
+
+        dep_hot_keys_free(crypto->hot);
+        crypto->hot = dep_hot_keys_new((struct dep_hot_limits){ .places = 1, .uses = 1, .period = 100 });
+        use_key(t, &f, random_scalar(&f));
+        dep_sha256(crypto, DEP_STR("data"), digest);
+        memcpy(f.digest, digest, sizeof(digest));
+        sign(&f, false);
+        allocations_left = 0;
+        dep_hot_keys_note(crypto->hot, f.key, NULL);
+        allocations_left = -1;
+        DEP_CHECK(t, ERR_peek_error() == 0);
+        for (unsigned i = 0; i < 4; i++) {
+            DEP_CHECK(t, dep_hot_keys_find(crypto->hot, f.key) == NULL);
+            DEP_CHECK_OK(t, dep_verify(crypto, DEP_ALG_ES256, f.key, DEP_STR("data"), dep_str((char *)f.raw, 64)));
+            DEP_CHECK_FAIL(t, dep_verify(crypto, DEP_ALG_ES256, f.key, DEP_STR("Data"), dep_str((char *)f.raw, 64)),
+                           CRYPTO_SIGNATURE);
+        }
+        dep_crypto_free(crypto);
+    }
+    end(&f);
+}
+
 int main(void)
 {
     static const struct dep_test_row rows[] = {
         DEP_ROW(without_memory_nothing_is_good),
         DEP_ROW(without_memory_there_is_no_table),
+        DEP_ROW(without_memory_a_key_stays_as_it_is),
     };
 
     /* Before the library allocates anything. */

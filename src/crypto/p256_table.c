@@ -2,7 +2,7 @@
  *
  * A verification is u1 * G + u2 * Q. OpenSSL has a table of multiples for the generator G, and makes one for any
  * other generator it is given: so a copy of P-256 gets the key Q as its generator, and u2 * Q costs what u1 * G
- * costs, a fifth of a multiplication without a table. All arithmetic is the library's.
+ * costs. All arithmetic is the library's.
  *
  * Everything here is public: the key, the hash, the signature. So the time it takes may depend on them.
  *
@@ -149,7 +149,7 @@ static bool add_up(struct dep_p256 *p256, const EC_GROUP *table, const unsigned 
            EC_POINT_add(p256->curve, p256->sum, p256->sum, p256->of_key, p256->context) == 1;
 }
 
-/* The sum's x, modulo n, is r: its x is r, or r + n where that is below p. Multiplying by Z^2 costs a seventh of
+/* The sum's x, modulo n, is r: its x is r, or r + n where that is below p. Multiplying by Z^2 is cheaper than
  * dividing X. */
 static bool sum_is_r(struct dep_p256 *p256)
 {
