@@ -2,7 +2,7 @@
  * a claims set of the same size and one durable record of the same size for each request, and nothing else: the body is not read, no
  * client is looked up, no rule runs. The writer is deputyd's own, so both pay the same for durability.
  *
- * --verify adds one ES256 verification with the key at hand; --none leaves out signature and record: the plain answer that the
+ * --verify adds one ES256 verification by OpenSSL alone (bare.h); --none leaves out signature and record: the plain answer that the
  * guard is compared with, and with --headers the answer has headers like the guard's. */
 #include <getopt.h>
 #include <signal.h>
@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "audit/log.h"
+#include "bare.h"
 #include "base/num.h"
 #include "jose/jws.h"
 #include "net/server.h"
@@ -21,6 +22,7 @@
 
 struct worker {
     struct dep_crypto *crypto;
+    struct bare *bare;
     uint64_t count;
     char payload[TEXT_MAX], record[TEXT_MAX], body[TEXT_MAX];
 };
@@ -33,9 +35,10 @@ struct baseline {
     unsigned workers_count;
     struct worker workers[WORKERS_MAX];
     struct dep_private_key *key, *log_key;
-    struct dep_public_key *public_key;
     unsigned char sample_memory[4096] __attribute__((aligned(16)));
-    struct dep_str sample, sample_signature; /* what --verify verifies */
+    struct dep_str sample; /* what --verify verifies */
+    unsigned char sample_der[BARE_DER_MAX];
+    size_t sample_der_len;
     struct dep_audit_log *log;
     struct dep_writer *writer;
     struct dep_net_server *server;
@@ -65,8 +68,10 @@ static struct dep_str filled(char memory[TEXT_MAX], unsigned worker, uint64_t co
 
 static void verify_sample(const struct baseline *baseline, struct worker *worker)
 {
-    DEP_ASSERT(dep_is_ok(
-        dep_verify(worker->crypto, DEP_ALG_ES256, baseline->public_key, baseline->sample, baseline->sample_signature)));
+    unsigned char digest[DEP_SHA256_LEN];
+
+    dep_sha256(worker->crypto, baseline->sample, digest);
+    DEP_ASSERT(bare_verify(worker->bare, digest, baseline->sample_der, baseline->sample_der_len));
 }
 
 /* An allow of the guard: what its headers are like, always the same. */
@@ -151,11 +156,15 @@ static bool make_sample(struct baseline *baseline, struct dep_arena *arena)
         dep_buf_put_char(&buf, (char)('a' + i % 26));
     baseline->sample = dep_buf_str(&buf);
     if (!dep_is_ok(dep_sign(baseline->workers[0].crypto, baseline->key, baseline->sample, signature, &len)) ||
-        !dep_is_ok(dep_private_key_parts(baseline->key, arena, &x, &y)) ||
-        !dep_is_ok(dep_public_key_new_p256(x, y, &baseline->public_key)))
+        !dep_is_ok(dep_private_key_parts(baseline->key, arena, &x, &y)))
         return false;
-    baseline->sample_signature = dep_arena_dup(arena, dep_str((const char *)signature, len));
-    return !dep_str_is_absent(baseline->sample_signature);
+    baseline->sample_der_len = bare_der(dep_str((const char *)signature, len), baseline->sample_der);
+    for (unsigned i = 0; i < baseline->workers_count; i++) {
+        baseline->workers[i].bare = bare_new(x, y);
+        if (baseline->workers[i].bare == NULL)
+            return false;
+    }
+    return true;
 }
 
 static bool open_log(struct baseline *baseline)
@@ -201,9 +210,10 @@ static void stop(struct baseline *baseline)
         dep_net_server_stop(baseline->server, 1000);
     dep_writer_stop(baseline->writer);
     dep_audit_close(baseline->log);
-    for (unsigned i = 0; i < baseline->workers_count; i++)
+    for (unsigned i = 0; i < baseline->workers_count; i++) {
         dep_crypto_free(baseline->workers[i].crypto);
-    dep_public_key_free(baseline->public_key);
+        bare_free(baseline->workers[i].bare);
+    }
     dep_private_key_free(baseline->key);
     dep_private_key_free(baseline->log_key);
 }

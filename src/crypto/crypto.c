@@ -26,8 +26,9 @@ struct dep_crypto *dep_crypto_new(void)
         crypto->sha256 = EVP_MD_fetch(NULL, "SHA2-256", NULL);
         crypto->hash = EVP_MD_CTX_new();
         crypto->keys = dep_key_cache_new();
+        crypto->hot = dep_hot_keys_new(DEP_HOT_LIMITS);
     }
-    if (crypto->sha256 == NULL || crypto->hash == NULL || crypto->keys == NULL ||
+    if (crypto->sha256 == NULL || crypto->hash == NULL || crypto->keys == NULL || crypto->hot == NULL ||
         EVP_DigestInit_ex2(crypto->hash, crypto->sha256, NULL) != 1) {
         dep_crypto_forget_errors();
         dep_crypto_free(crypto);
@@ -45,6 +46,7 @@ void dep_crypto_free(struct dep_crypto *crypto)
     for (size_t i = 0; i < DEP_CRYPTO_VERIFY_SLOTS; i++)
         EVP_PKEY_CTX_free(crypto->verify_slots[i].context);
     dep_key_cache_free(crypto->keys);
+    dep_hot_keys_free(crypto->hot);
     EVP_MD_CTX_free(crypto->hash);
     EVP_MD_free(crypto->sha256);
     free(crypto);

@@ -92,6 +92,7 @@ struct dep_res dep_public_key_new_p256(struct dep_str x, struct dep_str y, struc
         dep_public_key_free(key);
         return DEP_FAIL(CRYPTO_KEY);
     }
+    memcpy(key->p256, point + 1, sizeof(key->p256));
     *ret_key = key;
     return DEP_OK;
 }

@@ -1,7 +1,8 @@
 /* Signing and verifying the four algorithms (RFC 7518 sections 3.3 to 3.5, RFC 8037 section 3.1).
  *
  * OpenSSL is given prehashed digests through contexts that are prepared once for each key and kept in the thread's
- * handle: preparing costs 15 % of an ES256 signature.
+ * handle: preparing costs 15 % of an ES256 signature. A P-256 key that verifies often gets a table of its own instead
+ * (hot_keys.c).
  *
  * Invariants:
  *  (1) A slot fits only the key with the same address, serial number and algorithm; the serial number is random, so
@@ -14,7 +15,6 @@
 
 #include "crypto/internal.h"
 
-#define P256_RAW_LEN (2 * DEP_P256_COORDINATE_LEN)
 #define P256_DER_MAX 72u
 #define PSS_SALT_LEN 32
 
@@ -137,41 +137,57 @@ static bool ed25519_verify(const struct dep_public_key *key, struct dep_str data
 static size_t signature_len(enum dep_alg alg, const struct dep_public_key *key)
 {
     if (alg == DEP_ALG_ES256)
-        return P256_RAW_LEN;
+        return DEP_P256_SIGNATURE_LEN;
     return alg == DEP_ALG_ED25519 ? crypto_sign_BYTES : key->rsa_len;
 }
 
-struct dep_res dep_verify(struct dep_crypto *crypto, enum dep_alg alg, const struct dep_public_key *key,
-                          struct dep_str data, struct dep_str signature)
+static struct dep_res verify_digest(struct dep_crypto *crypto, enum dep_alg alg, const struct dep_public_key *key,
+                                    const unsigned char digest[DEP_SHA256_LEN], const unsigned char *signature,
+                                    size_t len)
 {
-    unsigned char digest[DEP_SHA256_LEN];
-    unsigned char der[P256_DER_MAX];
-    const unsigned char *bytes = (const unsigned char *)signature.ptr;
-    size_t len = signature.len;
-
-    if (dep_alg_kty(alg) == DEP_KTY_NONE || dep_alg_kty(alg) != key->kty)
-        return DEP_FAIL(CRYPTO_ALG);
-    /* Before anything reads it: a raw signature of another length would still make sense to a lenient decoder (A11). */
-    if (len != signature_len(alg, key))
-        return DEP_FAIL(CRYPTO_SIGNATURE_SIZE);
-    if (alg == DEP_ALG_ED25519)
-        return ed25519_verify(key, data, signature) ? DEP_OK : DEP_FAIL(CRYPTO_SIGNATURE);
-    if (alg == DEP_ALG_ES256) {
-        len = der_of_raw(bytes, der);
-        bytes = der;
-    }
-    dep_sha256(crypto, data, digest);
-
     struct dep_crypto_slot *slot = &crypto->verify_slots[key->serial % DEP_CRYPTO_VERIFY_SLOTS];
     struct dep_crypto_slot wanted = { .key = key, .serial = key->serial, .alg = alg };
     EVP_PKEY_CTX *context = slot_context(crypto, slot, &wanted, key->pkey, EVP_PKEY_verify_init);
 
     if (context == NULL)
         return DEP_FAIL(CRYPTO_LIBRARY);
-    if (EVP_PKEY_verify(context, bytes, len, digest, sizeof(digest)) == 1)
+    if (EVP_PKEY_verify(context, signature, len, digest, DEP_SHA256_LEN) == 1)
         return DEP_OK;
     dep_crypto_forget_errors();
     return DEP_FAIL(CRYPTO_SIGNATURE);
+}
+
+static struct dep_res es256_verify(struct dep_crypto *crypto, const struct dep_public_key *key,
+                                   const unsigned char digest[DEP_SHA256_LEN], const unsigned char *raw)
+{
+    struct dep_hot_key *hot = dep_hot_keys_find(crypto->hot, key);
+    unsigned char der[P256_DER_MAX];
+
+    if (hot == NULL)
+        DEP_TRY(verify_digest(crypto, DEP_ALG_ES256, key, digest, der, der_of_raw(raw, der)));
+    else if (!dep_hot_key_verify(crypto->hot, hot, digest, raw))
+        return DEP_FAIL(CRYPTO_SIGNATURE);
+    dep_hot_keys_note(crypto->hot, key, hot);
+    return DEP_OK;
+}
+
+struct dep_res dep_verify(struct dep_crypto *crypto, enum dep_alg alg, const struct dep_public_key *key,
+                          struct dep_str data, struct dep_str signature)
+{
+    unsigned char digest[DEP_SHA256_LEN];
+    const unsigned char *bytes = (const unsigned char *)signature.ptr;
+
+    if (dep_alg_kty(alg) == DEP_KTY_NONE || dep_alg_kty(alg) != key->kty)
+        return DEP_FAIL(CRYPTO_ALG);
+    /* Before anything reads it: a raw signature of another length would still make sense to a lenient decoder (A11). */
+    if (signature.len != signature_len(alg, key))
+        return DEP_FAIL(CRYPTO_SIGNATURE_SIZE);
+    if (alg == DEP_ALG_ED25519)
+        return ed25519_verify(key, data, signature) ? DEP_OK : DEP_FAIL(CRYPTO_SIGNATURE);
+    dep_sha256(crypto, data, digest);
+    if (alg == DEP_ALG_ES256)
+        return es256_verify(crypto, key, digest, bytes);
+    return verify_digest(crypto, alg, key, digest, bytes, signature.len);
 }
 
 struct dep_res dep_sign(struct dep_crypto *crypto, const struct dep_private_key *key, struct dep_str data,
@@ -202,6 +218,6 @@ struct dep_res dep_sign(struct dep_crypto *crypto, const struct dep_private_key 
     }
     if (!raw_of_der(made, len, ret_signature))
         return DEP_FAIL(CRYPTO_LIBRARY);
-    *ret_len = P256_RAW_LEN;
+    *ret_len = DEP_P256_SIGNATURE_LEN;
     return DEP_OK;
 }

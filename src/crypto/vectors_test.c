@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "crypto/crypto.h"
+#include "crypto/internal.h"
 #include "test/unit.h"
 
 #define BYTES_MAX 65536u
@@ -130,8 +131,17 @@ static struct dep_res rsa_key(const json_t *group, struct dep_public_key **ret_k
                                   without_zeros(unhex(text_of(key, "publicExponent"), &e)), ret_key);
 }
 
+/* From here on the key verifies over a table of its multiples. */
+static void make_hot(struct dep_test *t, struct dep_crypto *crypto, const struct dep_public_key *key)
+{
+    dep_hot_keys_free(crypto->hot);
+    crypto->hot = dep_hot_keys_new((struct dep_hot_limits){ .places = 1, .uses = 1, .period = UINT32_MAX });
+    dep_hot_keys_note(crypto->hot, key, NULL);
+    DEP_CHECK(t, dep_hot_keys_find(crypto->hot, key) != NULL);
+}
+
 static void run_group(struct dep_test *t, struct dep_crypto *crypto, enum dep_alg alg, const char *file,
-                      const json_t *group, group_key *make, expectation *expect)
+                      const json_t *group, group_key *make, bool is_hot, expectation *expect)
 {
     struct dep_public_key *key = NULL;
     struct dep_res imported = make(group, &key);
@@ -139,6 +149,8 @@ static void run_group(struct dep_test *t, struct dep_crypto *crypto, enum dep_al
     size_t i;
     json_t *test;
 
+    if (is_hot && dep_is_ok(imported))
+        make_hot(t, crypto, key);
     json_array_foreach(json_object_get(group, "tests"), i, test)
     {
         bool is_good = false;
@@ -154,7 +166,8 @@ static void run_group(struct dep_test *t, struct dep_crypto *crypto, enum dep_al
     dep_public_key_free(key);
 }
 
-static void run(struct dep_test *t, const char *file, enum dep_alg alg, group_key *make, expectation *expect)
+static void run_keys(struct dep_test *t, const char *file, enum dep_alg alg, group_key *make, bool is_hot,
+                     expectation *expect)
 {
     char path[256];
 
@@ -170,14 +183,32 @@ static void run(struct dep_test *t, const char *file, enum dep_alg alg, group_ke
     struct dep_crypto *crypto = dep_crypto_new();
 
     json_array_foreach(json_object_get(root, "testGroups"), i, group)
-        run_group(t, crypto, alg, file, group, make, expect);
+        run_group(t, crypto, alg, file, group, make, is_hot, expect);
     dep_crypto_free(crypto);
     json_decref(root);
+}
+
+static void run(struct dep_test *t, const char *file, enum dep_alg alg, group_key *make, expectation *expect)
+{
+    run_keys(t, file, alg, make, false, expect);
 }
 
 DEP_TEST(A11_wycheproof_ecdsa_p256_raw)
 {
     run(t, "ecdsa_secp256r1_sha256_p1363_test.json", DEP_ALG_ES256, p256_key, expect_result);
+}
+
+/* The same over tables, as keys that verify often do it. */
+DEP_TEST(A11_wycheproof_ecdsa_p256_raw_by_hot_keys)
+{
+    struct dep_p256 *p256 = dep_p256_new();
+    bool has_tables = p256 != NULL && dep_p256_has_tables(p256);
+
+    dep_p256_free(p256);
+    if (has_tables)
+        run_keys(t, "ecdsa_secp256r1_sha256_p1363_test.json", DEP_ALG_ES256, p256_key, true, expect_result);
+    else
+        DEP_SKIP(t, "this OpenSSL makes no tables");
 }
 
 /* Every DER signature is refused, the valid ones too, except those that happen to have the raw length. */
@@ -351,6 +382,7 @@ int main(void)
 {
     static const struct dep_test_row rows[] = {
         DEP_ROW(A11_wycheproof_ecdsa_p256_raw),
+        DEP_ROW(A11_wycheproof_ecdsa_p256_raw_by_hot_keys),
         DEP_ROW(A10_wycheproof_ecdsa_p256_der),
         DEP_ROW(wycheproof_ed25519),
         DEP_ROW(A14_wycheproof_rs256_2048),
