@@ -18,6 +18,7 @@ static void open_once(void)
                                   .targets_count = 1,
                                   .user = DEP_STR("user:corp:alice"),
                                   .org = DEP_STR("acme"),
+                                  .issuer = DEP_STR(WORLD_IDP),
                                   .turn = 1 };
 
     if (is_open)
@@ -43,6 +44,7 @@ static struct dep_str make_ticket(uint8_t kind, uint8_t door)
                                  .targets_count = 1,
                                  .user = DEP_STR("user:corp:alice"),
                                  .org = DEP_STR("acme"),
+                                 .issuer = DEP_STR(WORLD_IDP),
                                  .turn = kind >> 5 & 1 };
 
     if (door & 16)
@@ -96,7 +98,8 @@ static struct outcome send(uint8_t kind, uint8_t door, struct dep_str more)
                                    .path = DEP_STR("/oauth"),
                                    .peer = DEP_STR("192.0.2.1"),
                                    .headers = w.headers,
-                                   .headers_count = 2 };
+                                   .headers_count = 2,
+                                   .is_from_login = true };
     struct dep_buf text;
 
     dep_buf_init(&text, memory, sizeof(memory));

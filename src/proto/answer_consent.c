@@ -5,7 +5,7 @@
 #define ID_BYTES 16u
 #define RANDOM_AT_ID 32u /* after the decision's id and the token's jti */
 
-static struct dep_str make_consent_id(struct dep_ctx *c)
+static struct dep_str make_id(struct dep_ctx *c)
 {
     struct dep_buf buf;
 
@@ -17,9 +17,10 @@ static struct dep_str make_consent_id(struct dep_ctx *c)
 /* The request as it stands: what was asked at PAR, what may be granted from the page on. */
 static struct dep_ticket make_ticket(struct dep_ctx *c, int64_t lifetime_s)
 {
+    bool is_shown_again = c->column == DEP_COLUMN_AUTHORIZE && c->has_ticket;
     struct dep_ticket ticket = {
-        .id = c->has_ticket ? c->ticket.id : make_consent_id(c),
-        .made = c->now,
+        .id = is_shown_again ? c->ticket.id : make_id(c), /* a code's is new: it is the consent's */
+        .made = is_shown_again ? c->ticket.made : c->now,
         .expires = c->now + lifetime_s,
         .client_id = c->client->id,
         .redirect_uri = DEP_P(c, REDIRECT_URI),
@@ -41,6 +42,7 @@ static struct dep_ticket make_ticket(struct dep_ctx *c, int64_t lifetime_s)
         ticket.state = DEP_STR_ABSENT; /* it goes back with the code, not in it */
     ticket.user = c->subject.token.sub;
     ticket.org = c->subject.token.org_id;
+    ticket.issuer = c->foreign.issuer->id;
     ticket.acr = c->subject.token.acr;
     ticket.auth_time = c->subject.token.auth_time;
     return ticket;

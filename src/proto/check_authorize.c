@@ -7,13 +7,11 @@
 #include "proto/ctx.h"
 #include "proto/redirect.h"
 
+#define PUSHED_BYTES_MAX 4600u
+
 struct dep_res dep_check_users_offered(struct dep_ctx *c)
 {
-    bool is_grant = c->column == DEP_COLUMN_AUTHORIZATION_CODE || c->column == DEP_COLUMN_REFRESH_TOKEN;
-
-    if (!dep_str_is_absent(c->policy->consent.login_header))
-        return DEP_OK;
-    return is_grant ? DEP_FAIL(GRANT_UNSUPPORTED) : DEP_FAIL(HTTP_PATH);
+    return dep_str_is_absent(c->policy->consent.login_header) ? DEP_FAIL(HTTP_PATH) : DEP_OK;
 }
 
 /* What the ticket says becomes what was asked: nothing of the request beside it counts (rfc9126#4, rfc9101#5). */
@@ -33,14 +31,37 @@ static void take_ticket(struct dep_ctx *c)
     c->has_ticket = true;
 }
 
+static size_t size_of(struct dep_str text)
+{
+    size_t size = text.len;
+
+    for (size_t i = 0; i < text.len; i++) /* as JSON writes it */
+        if ((unsigned char)text.ptr[i] < 0x20 || (unsigned char)text.ptr[i] >= 0x7f || text.ptr[i] == '"' ||
+            text.ptr[i] == '\\')
+            size += 5;
+    return size;
+}
+
+/* What is pushed comes back in a URL, sealed and in base64url; it has to fit there. */
+static struct dep_res check_size(const struct dep_ctx *c)
+{
+    size_t size = size_of(DEP_P(c, STATE)) + size_of(DEP_P(c, SCOPE)) + DEP_P(c, REDIRECT_URI).len;
+
+    for (size_t i = 0; i < c->targets_asked_count; i++)
+        size += size_of(c->targets_asked[i]);
+    return size <= PUSHED_BYTES_MAX ? DEP_OK : DEP_FAIL(PARAM_SIZE);
+}
+
 struct dep_res dep_check_asked(struct dep_ctx *c)
 {
     struct dep_str uri = DEP_P(c, REQUEST_URI), prefix = DEP_STR(DEP_REQUEST_URI_PREFIX);
     bool is_answer = c->column == DEP_COLUMN_CONSENT;
     struct dep_res res;
 
-    if (c->column == DEP_COLUMN_PAR) /* rfc9126#2.1 */
+    if (c->column == DEP_COLUMN_PAR) { /* rfc9126#2.1 */
+        DEP_TRY(check_size(c));
         return dep_str_is_absent(uri) ? DEP_OK : DEP_FAIL(REQUEST_URI);
+    }
     if (!is_answer && dep_str_is_absent(uri)) {
         c->client_id = DEP_P(c, CLIENT_ID);
         return DEP_OK;
@@ -99,7 +120,7 @@ struct dep_res dep_check_load_login(struct dep_ctx *c)
     const void *value;
 
     c->is_foreign = true;
-    if (dep_str_is_blank(token))
+    if (dep_str_is_blank(token) || !c->request->is_from_login)
         return DEP_OK;
     dep_foreign_open(c, token, DEP_FOREIGN_ID_TOKEN, &c->foreign);
     if (c->foreign.issuer == NULL)
@@ -115,6 +136,9 @@ struct dep_res dep_check_login(struct dep_ctx *c)
     struct dep_res res;
     struct dep_str token = login_token(c, &res);
 
+    /* Whoever else holds an ID token of the user's cannot be the user's click. */
+    if (!c->request->is_from_login)
+        return DEP_FAIL(LOGIN_PEER);
     if (!dep_is_ok(res))
         return DEP_FAIL(LOGIN_TWO);
     if (dep_str_is_blank(token))
@@ -136,11 +160,22 @@ struct dep_res dep_check_answer(struct dep_ctx *c)
     return dep_str_eq_c(DEP_P(c, ANSWER), "yes") ? DEP_OK : DEP_FAIL(PARAM_SYNTAX);
 }
 
+/* What a question asks for, in form: told to the client, who is known by now. */
+struct dep_res dep_check_asked_form(struct dep_ctx *c)
+{
+    DEP_TRY(dep_check_target_syntax(c));
+    return dep_check_scope_syntax(c);
+}
+
 struct dep_res dep_check_response_type(struct dep_ctx *c)
 {
     if (dep_str_is_absent(DEP_P(c, RESPONSE_TYPE)))
         return DEP_FAIL(PARAM_MISSING);
-    return dep_str_eq_c(DEP_P(c, RESPONSE_TYPE), "code") ? DEP_OK : DEP_FAIL(RESPONSE_TYPE);
+    if (!dep_str_eq_c(DEP_P(c, RESPONSE_TYPE), "code"))
+        return DEP_FAIL(RESPONSE_TYPE);
+    return dep_str_is_absent(DEP_P(c, RESPONSE_MODE)) || dep_str_eq_c(DEP_P(c, RESPONSE_MODE), "query")
+               ? DEP_OK
+               : DEP_FAIL(RESPONSE_MODE);
 }
 
 static bool is_sha256_text(struct dep_str text)
@@ -177,11 +212,15 @@ struct dep_res dep_check_key_named(struct dep_ctx *c)
     return DEP_OK;
 }
 
-/* One page, one answer; one pushed request, one code (rfc9126#4): a page may be loaded again, but not be answered again. The ticket's id
- * is the pushed one's, so that either is used up by the same answer. */
+/* One page, one answer; one pushed request, one code (rfc9126#4): a page may be loaded again, but not be answered again, with yes or no. Its
+ * id and its time are the pushed request's, so that every page of it is the same thing to the replay store. */
 struct dep_res dep_check_page_unused(struct dep_ctx *c)
 {
-    struct dep_use use = { .is_single = true, .made = c->ticket.made, .until = c->ticket.expires, .is_durable = true };
+    const struct dep_consent_policy *policy = &c->policy->consent;
+    struct dep_use use = { .is_single = true,
+                           .made = c->ticket.made,
+                           .until = c->ticket.made + policy->pushed_s + policy->page_s,
+                           .is_durable = true };
 
     dep_replay_key(c->crypto, DEP_STR(""), DEP_REPLAY_ASKED, c->ticket.client_id, DEP_STR(""), c->ticket.id, use.key);
     return dep_use_up(c, &use, DEP_ERR_CONSENT_ANSWERED);

@@ -30,6 +30,7 @@ struct dep_res dep_check_code_params(struct dep_ctx *c)
 static void take_subject(struct dep_ctx *c, const struct dep_ticket *consent)
 {
     struct dep_token *token = &c->subject.token;
+    bool has_agent = false;
 
     *token = (struct dep_token){
         .iss = c->policy->issuer,
@@ -43,8 +44,14 @@ static void take_subject(struct dep_ctx *c, const struct dep_ticket *consent)
         .acr = consent->acr,
         .auth_time = consent->auth_time,
     };
-    for (; token->aud_count < consent->targets_count; token->aud_count++)
+    for (; token->aud_count < consent->targets_count; token->aud_count++) {
         token->aud[token->aud_count] = consent->targets[token->aud_count];
+        has_agent |= dep_str_starts(consent->targets[token->aud_count], DEP_STR("agent:"));
+    }
+    /* Resources beside an agent are what may follow from what it is handed, also when less than all is asked for. */
+    for (size_t i = 0; has_agent && i < consent->targets_count; i++)
+        if (!dep_str_starts(consent->targets[i], DEP_STR("agent:")))
+            token->resources[token->resources_count++] = consent->targets[i];
     c->subject.claimed = *token;
 }
 
@@ -71,6 +78,8 @@ struct dep_res dep_check_load_code(struct dep_ctx *c)
         return DEP_OK;
     take_subject(c, consent);
     (void)dep_ctx_fact(c, DEP_FACT_AGENT, consent->user, &value);
+    if (dep_ctx_fact(c, DEP_FACT_ISSUER, consent->issuer, &value))
+        c->foreign_of_consent = value;
     return DEP_OK;
 }
 
@@ -104,7 +113,12 @@ struct dep_res dep_check_code(struct dep_ctx *c)
 
 struct dep_res dep_check_code_live(struct dep_ctx *c)
 {
-    if (dep_revocations_cover(c->facts->revocations, &c->subject.token))
+    struct dep_token given = c->subject.token;
+
+    given.actors[given.actors_count++] = c->agent->id; /* it was given to this agent */
+    if (dep_revocations_cover(c->facts->revocations, &given))
+        return DEP_FAIL(CONSENT_REVOKED);
+    if (c->foreign_of_consent == NULL || !(c->foreign_of_consent->uses & DEP_ISSUER_LOGIN))
         return DEP_FAIL(CONSENT_REVOKED);
     /* A code outlives its minute by nothing, and what comes of it lives as long as any token. */
     if (c->column == DEP_COLUMN_AUTHORIZATION_CODE)

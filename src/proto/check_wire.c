@@ -99,6 +99,11 @@ struct dep_res dep_check_form(struct dep_ctx *c)
     return DEP_OK;
 }
 
+static bool is_of_users(enum dep_column column)
+{
+    return column == DEP_COLUMN_AUTHORIZATION_CODE || column == DEP_COLUMN_REFRESH_TOKEN;
+}
+
 struct dep_res dep_check_grant_known(struct dep_ctx *c)
 {
     if (dep_str_is_absent(DEP_P(c, GRANT_TYPE)))
@@ -106,7 +111,9 @@ struct dep_res dep_check_grant_known(struct dep_ctx *c)
     for (size_t i = 0; i < DEP_COLUMNS; i++)
         if (columns[i].grant_type != NULL && dep_str_eq_c(DEP_P(c, GRANT_TYPE), columns[i].grant_type)) {
             c->column = (enum dep_column)i;
-            return DEP_OK;
+            return is_of_users(c->column) && dep_str_is_absent(c->policy->consent.login_header)
+                       ? DEP_FAIL(GRANT_UNSUPPORTED)
+                       : DEP_OK;
         }
     return DEP_FAIL(GRANT_UNSUPPORTED);
 }

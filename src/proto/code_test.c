@@ -129,8 +129,16 @@ DEP_TEST(E24_a_ticket_opens_as_its_own_kind_only)
     struct dep_ticket ticket = { .id = world_keep(&w, o.decision.ticket.id),
                                  .client_id = w.clients[public_client].id,
                                  .made = WORLD_NOW,
-                                 .expires = WORLD_NOW + 60 };
+                                 .expires = WORLD_NOW + 60,
+                                 .challenge = DEP_STR(CHALLENGE),
+                                 .scope = DEP_STR("read"),
+                                 .targets = { DEP_STR(WORLD_API) },
+                                 .targets_count = 1,
+                                 .user = DEP_STR("user:corp:alice"),
+                                 .org = DEP_STR("acme"),
+                                 .issuer = DEP_STR(WORLD_IDP) };
     struct dep_str text;
+    char query[9000];
 
     DEP_CHECK_ISSUED(t, o);
     for (int kind = 0; kind < DEP_TICKET_KINDS; kind++) {
@@ -141,11 +149,71 @@ DEP_TEST(E24_a_ticket_opens_as_its_own_kind_only)
             DEP_CHECK_REFUSED(t, refresh(text, "", proof(w.proof_key)), CODE_UNKNOWN, INVALID_GRANT);
         if (kind != DEP_TICKET_ASKED)
             DEP_CHECK_REFUSED(t, answer(text, "yes", login_of("alice", WORLD_ISSUER)), CONSENT_FORM, INVALID_REQUEST);
+        (void)snprintf(query, sizeof(query), "client_id=%s&request_uri=" DEP_REQUEST_URI_PREFIX "%.*s",
+                       w.client_ids[public_client], DEP_STR_ARG(text));
+        if (kind != DEP_TICKET_PUSHED)
+            DEP_CHECK_REFUSED(t, get(query, login_of("alice", WORLD_ISSUER)), REQUEST_URI, INVALID_REQUEST);
     }
+    ticket.id = DEP_STR("another"); /* as its own kind it is good */
+    DEP_CHECK_ISSUED(t, redeem(world_seal(&w, DEP_TICKET_CODE, &ticket), VERIFIER, "", NO_PROOF));
     /* One bit elsewhere. */
     text = world_keep(&w, o.decision.sealed);
     ((char *)(uintptr_t)text.ptr)[text.len / 2] ^= 1;
     DEP_CHECK_REFUSED(t, refresh(text, "", proof(w.proof_key)), CODE_UNKNOWN, INVALID_GRANT);
+}
+
+/* A consent that names an agent and a resource: less of it is not more (what may follow stays bound). */
+DEP_TEST(a_part_of_a_consent_is_no_wider)
+{
+    struct outcome o = redeem(code_of(t, public_client, PKCE "&resource=" WORLD_WORKER "&scope=read"), VERIFIER, "",
+                              proof(w.proof_key));
+
+    DEP_CHECK_ISSUED(t, o);
+    DEP_CHECK(t,
+              o.decision.token.resources_count == 1 && dep_str_eq(o.decision.token.resources[0], DEP_STR(WORLD_API)));
+    o = refresh(o.decision.sealed, "&resource=" WORLD_WORKER, proof(w.proof_key));
+    DEP_CHECK_ISSUED(t, o);
+    DEP_CHECK(t, o.decision.token.aud_count == 1 && dep_str_eq(o.decision.token.aud[0], DEP_STR(WORLD_WORKER)));
+    DEP_CHECK(t,
+              o.decision.token.resources_count == 1 && dep_str_eq(o.decision.token.resources[0], DEP_STR(WORLD_API)));
+}
+
+/* Whoever it was given to, and whoever said who the user is. */
+DEP_TEST(E29_a_consent_ends_with_its_agent_and_its_issuer)
+{
+    struct outcome o = redeem(code_of(t, public_client, PKCE), VERIFIER, "", proof(w.proof_key));
+    struct dep_str token = o.decision.sealed, code = code_of(t, public_client, PKCE);
+    const struct dep_revocation entry = { DEP_REVOKED_AGENT, DEP_STR(WORLD_ORCHESTRATOR), WORLD_NOW, WORLD_NOW + 3600 };
+    struct dep_revocations *before = w.revocations;
+
+    DEP_CHECK_ISSUED(t, o);
+    w.issuer.uses &= ~DEP_ISSUER_LOGIN;
+    DEP_CHECK_REFUSED(t, refresh(token, "", proof(w.proof_key)), CONSENT_REVOKED, INVALID_GRANT);
+    DEP_CHECK_REFUSED(t, redeem(code, VERIFIER, "", NO_PROOF), CONSENT_REVOKED, INVALID_GRANT);
+    w.issuer.uses |= DEP_ISSUER_LOGIN;
+    w.revocations = dep_revocations_copy(before, WORLD_NOW);
+    DEP_CHECK(t, w.revocations != NULL && dep_is_ok(dep_revocations_add(w.revocations, &entry)));
+    DEP_CHECK_REFUSED(t, refresh(token, "", proof(w.proof_key)), CONSENT_REVOKED, INVALID_GRANT);
+    DEP_CHECK_REFUSED(t, redeem(code, VERIFIER, "", NO_PROOF), CONSENT_REVOKED, INVALID_GRANT);
+    dep_revocations_free(w.revocations);
+    w.revocations = before;
+    DEP_CHECK_ISSUED(t, redeem(code, VERIFIER, "", NO_PROOF));
+    DEP_CHECK_ISSUED(t, refresh(token, "", proof(w.proof_key)));
+}
+
+DEP_TEST(what_is_pushed_fits_into_a_url)
+{
+    static char more[9000];
+    size_t len = (size_t)snprintf(more, sizeof(more),
+                                  "&response_type=code&resource=" WORLD_API "&redirect_uri=" CALLBACK PKCE "&state=");
+    struct outcome o;
+
+    memset(more + len, 'a', 4000);
+    o = post_public(DEP_ENDPOINT_PAR, more, NO_PROOF);
+    DEP_CHECK(t, o.decision.answer == DEP_ANSWER_PUSHED && o.decision.sealed.len < 7500);
+    for (size_t i = 0; i < 4000; i += 4)
+        memcpy(more + len + i, "%22a", 4);
+    DEP_CHECK_REFUSED(t, post_public(DEP_ENDPOINT_PAR, more, NO_PROOF), PARAM_SIZE, INVALID_REQUEST);
 }
 
 DEP_TEST(E27_refresh_tokens_are_their_clients_own)
@@ -220,6 +288,9 @@ int main(void)
         DEP_ROW(E05_E08_codes_are_short_and_want_their_verifier),
         DEP_ROW(E06_the_redirect_uri_counts_when_it_is_repeated),
         DEP_ROW(E24_a_ticket_opens_as_its_own_kind_only),
+        DEP_ROW(a_part_of_a_consent_is_no_wider),
+        DEP_ROW(E29_a_consent_ends_with_its_agent_and_its_issuer),
+        DEP_ROW(what_is_pushed_fits_into_a_url),
         DEP_ROW(E27_refresh_tokens_are_their_clients_own),
         DEP_ROW(E31_a_client_with_a_secret_keeps_its_refresh_token),
         DEP_ROW(E29_E30_a_refresh_is_measured_by_the_records_of_now),

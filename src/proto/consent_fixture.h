@@ -13,7 +13,8 @@ static struct world w;
 #define HERE "http://127.0.0.1:4711/cb"
 #define PKCE "&code_challenge=" CHALLENGE "&code_challenge_method=S256"
 
-static size_t public_client; /* of the orchestrator, without a secret */
+static bool is_by_proxy = true; /* requests of the browser come by the proxy that logs users in */
+static size_t public_client;    /* of the orchestrator, without a secret */
 
 /* An ID token for the user `sub`, as the proxy before the server sends it. */
 static inline struct dep_str login_of(const char *sub, const char *aud)
@@ -37,6 +38,7 @@ static inline struct outcome get(const char *query, struct dep_str login)
         .method = DEP_STR("GET"),
         .path = DEP_STR("/oauth/authorize"),
         .peer = DEP_STR("192.0.2.1"),
+        .is_from_login = is_by_proxy,
         .query = dep_str_c(w.body),
         .headers = w.headers,
         .headers_count = dep_str_is_absent(login) ? 0 : 1,
@@ -67,6 +69,7 @@ static inline struct outcome answer(struct dep_str page, const char *word, struc
         .endpoint = DEP_ENDPOINT_CONSENT,
         .method = DEP_STR("POST"),
         .path = DEP_STR("/oauth/consent"),
+        .is_from_login = is_by_proxy,
         .peer = DEP_STR("192.0.2.1"),
         .body = dep_str_c(body),
         .headers = w.headers,

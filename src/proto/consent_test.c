@@ -63,7 +63,7 @@ static const struct {
       false },
     { "E13 userinfo", PKCE "&redirect_uri=http://127.0.0.1:1@evil.test/cb", DEP_ERR_REDIRECT_URI,
       DEP_CLASS_INVALID_REQUEST, false },
-    { "E14 token", PKCE "&redirect_uri=" HERE "&response_type=token", DEP_ERR_PARAM_DUPLICATE,
+    { "response_type twice", PKCE "&redirect_uri=" HERE "&response_type=token", DEP_ERR_PARAM_DUPLICATE,
       DEP_CLASS_INVALID_REQUEST, false },
     { "E15 client_id twice", PKCE "&client_id=x", DEP_ERR_PARAM_DUPLICATE, DEP_CLASS_INVALID_REQUEST, false },
     { "O5 no challenge", "&redirect_uri=" HERE, DEP_ERR_PKCE_MISSING, DEP_CLASS_INVALID_REQUEST, true },
@@ -74,6 +74,8 @@ static const struct {
     { "O6 a short challenge", "&code_challenge_method=S256&code_challenge=abc", DEP_ERR_PKCE_MISSING,
       DEP_CLASS_INVALID_REQUEST, true },
     { "a scope that nobody has", PKCE "&scope=admin", DEP_ERR_SCOPE_CEILING, DEP_CLASS_INVALID_SCOPE, true },
+    { "a scope that is none", PKCE "&scope=a%22b", DEP_ERR_SCOPE_SYNTAX, DEP_CLASS_INVALID_SCOPE, true },
+    { "a resource that is none", PKCE "&resource=x", DEP_ERR_TARGET_SYNTAX, DEP_CLASS_INVALID_TARGET, true },
     { "a resource that nobody knows", PKCE "&resource=https://nowhere.example", DEP_ERR_TARGET_UNKNOWN,
       DEP_CLASS_INVALID_TARGET, true },
     { "E18 a request_uri of a stranger", "&request_uri=urn:x:y", DEP_ERR_REQUEST_URI, DEP_CLASS_INVALID_REQUEST,
@@ -107,6 +109,8 @@ DEP_TEST(E10_E13_E14_E15_E17_bad_questions)
     (void)snprintf(query, sizeof(query), "client_id=%s&response_type=token&redirect_uri=" CALLBACK PKCE,
                    w.client_ids[public_client]);
     DEP_CHECK_REFUSED(t, get(query, login_of("alice", WORLD_ISSUER)), RESPONSE_TYPE, UNSUPPORTED_RESPONSE_TYPE);
+    DEP_CHECK_REFUSED(t, ask(public_client, PKCE "&response_mode=fragment"), RESPONSE_MODE, INVALID_REQUEST);
+    DEP_CHECK(t, ask(public_client, PKCE "&response_mode=query").decision.answer == DEP_ANSWER_PAGE);
     (void)snprintf(query, sizeof(query), "client_id=nobody&response_type=code" PKCE);
     DEP_CHECK_REFUSED(t, get(query, login_of("alice", WORLD_ISSUER)), CLIENT_UNKNOWN, INVALID_CLIENT);
     (void)snprintf(query, sizeof(query), "client_id=%s&response_type=code" PKCE, w.client_ids[0]);
@@ -159,6 +163,13 @@ DEP_TEST(E18_a_pushed_request_is_used_once)
     DEP_CHECK_STR(t, o.decision.ticket.scope, "read");
     DEP_CHECK_REFUSED(t, answer(second, "yes", login_of("alice", WORLD_ISSUER)), CONSENT_ANSWERED, INVALID_REQUEST);
     DEP_CHECK_REFUSED(t, answer(first, "yes", login_of("alice", WORLD_ISSUER)), CONSENT_ANSWERED, INVALID_REQUEST);
+    /* Nor by somebody else, on a page that was loaded at the end of its minute: it is the same thing to the store (the world looks). */
+    o = get(query, login_of("carol", WORLD_ISSUER));
+    DEP_CHECK(t, o.decision.answer == DEP_ANSWER_PAGE);
+    o.decision.ticket.expires += 59;
+    second = world_seal(&w, DEP_TICKET_ASKED, &o.decision.ticket);
+    DEP_CHECK_REFUSED(t, answer(second, "yes", login_of("carol", WORLD_ISSUER)), CONSENT_ANSWERED, INVALID_REQUEST);
+    DEP_CHECK_REFUSED(t, answer(second, "no", login_of("carol", WORLD_ISSUER)), CONSENT_ANSWERED, INVALID_REQUEST);
     (void)snprintf(query, sizeof(query), "client_id=%s&request_uri=" DEP_REQUEST_URI_PREFIX "%.*s",
                    w.client_ids[ORCHESTRATOR], DEP_STR_ARG(uri));
     DEP_CHECK_REFUSED(t, get(query, login_of("alice", WORLD_ISSUER)), REQUEST_URI, INVALID_REQUEST);
@@ -182,10 +193,14 @@ DEP_TEST(E22_E23_a_page_is_for_one_user)
 
     DEP_CHECK_REFUSED(t, answer(page, "yes", login_of("mallory", WORLD_ISSUER)), LOGIN_OTHER, LOGIN);
     DEP_CHECK_REFUSED(t, answer(page, "yes", DEP_STR("")), LOGIN_MISSING, LOGIN);
-    DEP_CHECK_REFUSED(t, answer(page, "perhaps", login_of("alice", WORLD_ISSUER)), PARAM_SYNTAX, INVALID_REQUEST);
     o = answer(page, "no", login_of("alice", WORLD_ISSUER));
     DEP_CHECK_REFUSED(t, o, CONSENT_DENIED, FORBIDDEN);
     DEP_CHECK(t, o.status == 303 && holds(o.location, "error=access_denied") && holds(o.location, "&state=s&iss="));
+    /* That was the answer. */
+    DEP_CHECK_REFUSED(t, answer(page, "yes", login_of("alice", WORLD_ISSUER)), CONSENT_ANSWERED, INVALID_REQUEST);
+    page = ask(public_client, PKCE).decision.sealed;
+    DEP_CHECK_REFUSED(t, answer(page, "perhaps", login_of("alice", WORLD_ISSUER)), PARAM_SYNTAX, INVALID_REQUEST);
+    page = ask(public_client, PKCE).decision.sealed;
     DEP_CHECK(t, answer(page, "yes", login_of("alice", WORLD_ISSUER)).decision.answer == DEP_ANSWER_CODE);
 }
 
@@ -197,6 +212,9 @@ DEP_TEST(logins_are_of_issuers_that_are_trusted_for_them)
                    "response_type=code&client_id=%s&redirect_uri=" CALLBACK "&resource=" WORLD_API PKCE,
                    w.client_ids[public_client]);
     DEP_CHECK_REFUSED(t, get(query, DEP_STR_ABSENT), LOGIN_MISSING, LOGIN);
+    is_by_proxy = false; /* a token of the user's in somebody's hands is no user */
+    DEP_CHECK_REFUSED(t, get(query, login_of("alice", WORLD_ISSUER)), LOGIN_PEER, LOGIN);
+    is_by_proxy = true;
     DEP_CHECK_REFUSED(t, get(query, DEP_STR("not a token")), JWS_SEGMENTS, LOGIN);
     DEP_CHECK_REFUSED(t, get(query, login_of("alice", "https://other.example")), JWT_AUD, LOGIN);
     DEP_CHECK(t, get(query, login_of("alice", "https://other.example")).status == 401);

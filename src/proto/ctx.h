@@ -101,7 +101,8 @@ struct dep_ctx {
     const struct dep_ticket *consent; /* the record that a refresh token belongs to */
     struct dep_str redirect_uri;      /* one of the client's */
     bool is_redirectable; /* the client may see a refusal: who asks and where to is known, and who the user is */
-    struct dep_use ticket_use;
+    const struct dep_trusted_issuer
+        *foreign_of_consent; /* whose login it was; NULL: not trusted any more, or not looked up yet */
 
     /* tokens and targets */
     struct dep_presented subject, actor, presented; /* exchange; introspection and revocation */
@@ -221,6 +222,7 @@ DEP_CHECK_ROW(dep_check_redirect_uri);
 DEP_CHECK_ROW(dep_check_load_login);
 DEP_CHECK_ROW(dep_check_login);
 DEP_CHECK_ROW(dep_check_answer);
+DEP_CHECK_ROW(dep_check_asked_form);
 DEP_CHECK_ROW(dep_check_response_type);
 DEP_CHECK_ROW(dep_check_pkce);
 DEP_CHECK_ROW(dep_check_key_param);

@@ -63,6 +63,7 @@ struct dep_request {
     struct dep_str method, path, query, body, peer;
     /* The certificate of the TLS connection, in DER; absent: the caller showed none here. */
     struct dep_str certificate;
+    bool is_from_login; /* the peer is a proxy that logs users in: login_header counts */
     bool is_from_proxy; /* the peer is a proxy that ends TLS: its Client-Cert header says who called (rfc9440) */
     const struct dep_header *headers;
     size_t headers_count;

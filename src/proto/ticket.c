@@ -27,6 +27,7 @@ static const struct {
     { "scope", offsetof(struct dep_ticket, scope), false },
     { "user", offsetof(struct dep_ticket, user), false },
     { "org", offsetof(struct dep_ticket, org), false },
+    { "issuer", offsetof(struct dep_ticket, issuer), false },
     { "acr", offsetof(struct dep_ticket, acr), false },
 };
 
@@ -71,7 +72,7 @@ struct dep_res dep_ticket_read(const struct dep_json *json, struct dep_ticket *r
     struct dep_ticket ticket = { .turn = 0 };
     char *base = (char *)&ticket;
 
-    DEP_TRY(dep_record_only(json, "id client_id redirect_uri state challenge jkt scope user org acr "
+    DEP_TRY(dep_record_only(json, "id client_id redirect_uri state challenge jkt scope user org issuer acr "
                                   "made expires auth_time turn targets"));
     for (size_t i = 0; i < COUNT(texts); i++)
         if (texts[i].is_required || dep_json_has(json, dep_str_c(texts[i].name)))

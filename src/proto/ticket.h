@@ -21,9 +21,11 @@ enum dep_ticket_kind {
 };
 
 struct dep_ticket {
-    struct dep_str
-        id; /* the consent's, from the first ticket to the last token: every token of it descends from this id */
-    int64_t made, expires; /* Unix seconds; `expires` is the first second at which it is not taken any more */
+    /* Of a question, pushed or shown: what is answered once. Of a code and what comes of it: the consent's, which every token descends from. */
+    struct dep_str id;
+    int64_t made,
+        expires; /* Unix seconds; `expires` is the first second at which it is not taken any more. `made` of a page is that of
+                            * the request that was pushed: however many pages it is shown on, it is one thing */
     struct dep_str client_id;
     struct dep_str redirect_uri, state; /* as they came; absent where there is none */
     struct dep_str challenge;           /* code_challenge, always of S256 */
@@ -31,9 +33,10 @@ struct dep_ticket {
     struct dep_str scope; /* asked for, then granted; absent: none */
     struct dep_str targets[DEP_TICKET_TARGETS_MAX];
     size_t targets_count;
-    struct dep_str user, org, acr; /* the principal, from the page on; acr absent when nobody said */
-    int64_t auth_time;             /* 0 when nobody said */
-    int64_t turn;                  /* of a refresh token: which of its consent; a record has the one that is good now */
+    struct dep_str user, org, issuer,
+        acr;           /* the principal and its issuer, from the page on; acr absent when nobody said */
+    int64_t auth_time; /* 0 when nobody said */
+    int64_t turn;      /* of a refresh token: which of its consent; a record has the one that is good now */
 };
 
 /* Seals as base64url into the arena. The nonce comes from the system: not for rules. DEP_ERR_ARENA_FULL, DEP_ERR_PARAM_SIZE. */

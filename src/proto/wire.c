@@ -126,6 +126,7 @@ static struct dep_res write_redirect(struct dep_arena *arena, const struct dep_d
     answer->status = 303;
     dep_wire_header(answer, "Location", url);
     dep_wire_header(answer, "Referrer-Policy", DEP_STR("no-referrer"));
+    dep_wire_header(answer, "X-Frame-Options", DEP_STR("DENY"));
     return DEP_OK;
 }
 

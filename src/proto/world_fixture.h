@@ -54,6 +54,7 @@ struct world {
     struct dep_agent user;
     struct dep_revocations *revocations;
     unsigned char used[4096][DEP_REPLAY_KEY_BYTES];
+    int64_t used_times[4096][2]; /* made, expires */
     size_t used_count;
     struct dep_ticket consents[WORLD_CONSENTS]; /* by id */
     size_t consents_count;
@@ -338,12 +339,20 @@ static inline void world_consent(struct world *w, const struct dep_ticket *conse
     DEP_ASSERT(dep_is_ok(dep_ticket_open(&w->texts, w->policy.consent.key, DEP_TICKET_REFRESH, text, &w->consents[i])));
 }
 
-static inline bool world_use(struct world *w, const unsigned char key[DEP_REPLAY_KEY_BYTES])
+/* The stores want the same thing to come with the same times: some look for it under them. */
+static inline bool world_use(struct world *w, const struct dep_effect *effect)
 {
-    for (size_t i = 0; i < w->used_count; i++)
-        if (memcmp(w->used[i], key, DEP_REPLAY_KEY_BYTES) == 0)
+    size_t at = w->used_count % 4096;
+
+    for (size_t i = 0; i < w->used_count && i < 4096; i++)
+        if (memcmp(w->used[i], effect->key, DEP_REPLAY_KEY_BYTES) == 0) {
+            DEP_ASSERT(w->used_times[i][0] == effect->made && w->used_times[i][1] == effect->expires);
             return false;
-    memcpy(w->used[w->used_count++ % 4096], key, DEP_REPLAY_KEY_BYTES);
+        }
+    memcpy(w->used[at], effect->key, DEP_REPLAY_KEY_BYTES);
+    w->used_times[at][0] = effect->made;
+    w->used_times[at][1] = effect->expires;
+    w->used_count++;
     return true;
 }
 
@@ -353,7 +362,7 @@ static inline const unsigned char *world_settle(struct world *w, const struct de
     for (size_t i = 0; i < decision->effects_count; i++) {
         const struct dep_effect *effect = &decision->effects[i];
 
-        if (effect->kind == DEP_EFFECT_REMEMBER && !world_use(w, effect->key))
+        if (effect->kind == DEP_EFFECT_REMEMBER && !world_use(w, effect))
             return effect->key;
         if (effect->kind == DEP_EFFECT_REVOKE)
             DEP_ASSERT(dep_is_ok(dep_revocations_add(w->revocations, &effect->revocation)));

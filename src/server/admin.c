@@ -105,15 +105,26 @@ struct dep_res dep_admin_reserve(struct dep_admin *a, size_t count)
     return DEP_OK;
 }
 
+static bool find_last(void *context, const struct dep_cell *cell)
+{
+    int64_t *last = context;
+
+    if (cell->consent.expires > *last)
+        *last = cell->consent.expires;
+    return true;
+}
+
 struct dep_res dep_admin_revoke(struct dep_admin *a, enum dep_revoked_kind kind, struct dep_str id)
 {
     /* Two seconds ahead: what is being issued while this commits is covered too. What ends for good may reach further, for disks that
      * stall. */
     int64_t before = a->now + (a->is_for_good ? 60 : 2);
-    const struct dep_consent_policy *consent = &a->settings->policy.consent;
-    /* Where users consent, what they gave lives longer than any token. */
-    int64_t life_s = 3600 + (dep_str_is_absent(consent->login_header) ? 0 : consent->refresh_s);
-    const struct dep_revocation entry = { kind, id, before, before + life_s };
+    /* What users gave lives longer than any token. */
+    int64_t last = before;
+
+    dep_snapshot_walk(a->snapshot, DEP_RECORD_CONSENT, find_last, &last);
+
+    const struct dep_revocation entry = { kind, id, before, last + 3600 };
     struct dep_arena *arena = a->changes_memory != NULL ? &a->changes_arena : a->arena;
 
     DEP_ASSERT(a->changes_count < a->changes_max);

@@ -4,7 +4,8 @@
 /* Its tokens descend from it, so what revokes them revokes it. */
 static bool is_live(const struct dep_admin *a, const struct dep_ticket *consent)
 {
-    const struct dep_token root = {
+    const struct dep_cell *client = dep_snapshot_find(a->snapshot, DEP_RECORD_CLIENT, consent->client_id);
+    struct dep_token root = {
         .jti = consent->id,
         .client_id = consent->client_id,
         .sub = consent->user,
@@ -12,6 +13,9 @@ static bool is_live(const struct dep_admin *a, const struct dep_ticket *consent)
         .iat = consent->made,
     };
 
+    if (client == NULL)
+        return false;
+    root.actors[root.actors_count++] = client->client.agent;
     return consent->expires > a->now && !dep_revocations_cover(dep_snapshot_revocations(a->snapshot), &root);
 }
 
@@ -74,6 +78,7 @@ struct dep_res dep_admin_grants_revoke(struct dep_admin *a)
 
     DEP_TRY(dep_admin_find(a, DEP_RECORD_CONSENT, &cell));
     DEP_TRY(dep_admin_revoke(a, DEP_REVOKED_JTI, cell->id));
+    dep_admin_change(a, DEP_CHANGE_REMOVE, DEP_RECORD_CONSENT, cell->id, cell->version, DEP_STR(""));
     a->event = "grant.revoked";
     a->target = cell->id;
     dep_json_open(&a->writer, '{');

@@ -114,14 +114,24 @@ struct dep_res dep_admin_issuers_create(struct dep_admin *a)
     return DEP_OK;
 }
 
-/* All users of an issuer that is switched off: an entry for "user:<name>:" covers them. */
+/* What its users consented to was within what the record said: of one that says less, nobody can tell what is left. */
+static bool says_other_users(const struct dep_admin *a, const struct dep_trusted_issuer *issuer)
+{
+    if (!(issuer->uses & DEP_ISSUER_LOGIN))
+        return false;
+    return dep_json_has(a->body, DEP_STR("uses")) || DEP_JSON_GET(a->body, "required_claims") != NULL ||
+           DEP_JSON_GET(a->body, "claim_ceilings") != NULL;
+}
+
+/* All users of an issuer that is switched off, or that they log in at and whose record says otherwise who they are: an entry for "user:<name>:" covers them. */
 static struct dep_res revoke_users(struct dep_admin *a)
 {
     const struct dep_cell *cell = dep_snapshot_find(a->snapshot, DEP_RECORD_ISSUER, a->target);
     bool is_enabled = true, is_deleted = dep_str_eq(a->exchange->method, DEP_STR("DELETE"));
     struct dep_buf id;
 
-    if (!is_deleted && (!dep_is_ok(dep_json_bool(DEP_JSON_GET(a->body, "is_enabled"), &is_enabled)) || is_enabled))
+    if (!is_deleted && !says_other_users(a, &cell->issuer) &&
+        (!dep_is_ok(dep_json_bool(DEP_JSON_GET(a->body, "is_enabled"), &is_enabled)) || is_enabled))
         return DEP_OK;
     dep_buf_init_arena(&id, a->arena, 128);
     dep_buf_put_c(&id, "user:");

@@ -168,6 +168,11 @@ struct dep_res dep_admin_config(struct dep_admin *a)
     dep_json_member_int(&a->writer, "replay_timeout_ms", config->replay_timeout_ms);
     dep_json_member_int(&a->writer, "replay_entries_max", config->replay_entries_max);
     dep_json_member(&a->writer, "login_header", dep_str_c(config->login_header));
+    dep_json_name(&a->writer, "login_from");
+    dep_json_open(&a->writer, '[');
+    for (unsigned i = 0; i < config->login_from_count; i++)
+        dep_json_put_str(&a->writer, dep_str_c(config->login_from[i]));
+    dep_json_close(&a->writer, ']');
     dep_json_member(&a->writer, "ticket_key_file", dep_str_c(config->ticket_key_file));
     dep_json_member_int(&a->writer, "refresh_lifetime_s", config->refresh_lifetime_s);
     dep_json_member_bool(&a->writer, "dpop_needs_nonce", config->dpop_needs_nonce);

@@ -48,6 +48,8 @@ static const cyaml_schema_field_t fields[] = {
     FLAG(replay_alone),
     NUMBER(replay_timeout_ms),
     TEXT(login_header),
+    CYAML_FIELD_SEQUENCE("login_from", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct dep_config, login_from,
+                         &address, 0, DEP_CLIENT_CERTIFICATES_FROM_MAX),
     TEXT(ticket_key_file),
     NUMBER(refresh_lifetime_s),
     FLAG(dpop_needs_nonce),
@@ -126,6 +128,14 @@ bool dep_config_has_client_certificates(const struct dep_config *config)
     return strcmp(config->client_certificates, "none") != 0;
 }
 
+bool dep_config_is_login_peer(const struct dep_config *config, struct dep_str peer)
+{
+    for (unsigned i = 0; i < config->login_from_count; i++)
+        if (dep_str_eq_c(peer, config->login_from[i]))
+            return true;
+    return false;
+}
+
 bool dep_config_asks_certificates(const struct dep_config *config)
 {
     return strcmp(config->client_certificates, "tls") == 0;
@@ -142,10 +152,19 @@ static const char *check_tls(const struct dep_config *config)
     return NULL;
 }
 
+static bool are_peers(char *const *peers, unsigned count)
+{
+    unsigned char bytes[DEP_IP_BYTES_MAX];
+
+    for (unsigned i = 0; i < count; i++)
+        if (strcmp(peers[i], "unix") != 0 && dep_ip_parse(dep_str_c(peers[i]), bytes) == 0)
+            return false;
+    return true;
+}
+
 /* A key that would be passed over in silence looks like protection and is none. */
 static const char *check_client_certificates(const struct dep_config *config)
 {
-    unsigned char bytes[DEP_IP_BYTES_MAX];
     bool is_proxy = strcmp(config->client_certificates, "proxy") == 0;
 
     if (!is_proxy && !dep_config_asks_certificates(config) && dep_config_has_client_certificates(config))
@@ -156,10 +175,8 @@ static const char *check_client_certificates(const struct dep_config *config)
         return "client_ca_file is of no use without client_certificates";
     if (is_proxy && config->client_certificates_from_count == 0)
         return "client_certificates_from is missing: the addresses of the proxies whose Client-Cert header counts";
-    for (size_t i = 0; i < config->client_certificates_from_count; i++)
-        if (strcmp(config->client_certificates_from[i], "unix") != 0 &&
-            dep_ip_parse(dep_str_c(config->client_certificates_from[i]), bytes) == 0)
-            return "client_certificates_from may have IP addresses, one by one, and unix";
+    if (!are_peers(config->client_certificates_from, config->client_certificates_from_count))
+        return "client_certificates_from may have IP addresses, one by one, and unix";
     return NULL;
 }
 
@@ -167,6 +184,11 @@ static const char *check_login(const struct dep_config *config)
 {
     if (config->ticket_key_file != NULL && config->login_header == NULL)
         return "ticket_key_file is of no use without login_header";
+    if ((config->login_header == NULL) != (config->login_from_count == 0))
+        return "login_header and login_from come together: the header, and the addresses of the proxies that may send "
+               "it";
+    if (!are_peers(config->login_from, config->login_from_count))
+        return "login_from may have IP addresses, one by one, and unix";
     for (const char *c = config->login_header; c != NULL && *c != '\0'; c++)
         if (!((*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9') || *c == '-'))
             return "login_header is the name of a header: letters, digits and hyphens";
@@ -304,6 +326,9 @@ void dep_config_free(struct dep_config *config)
     free(config->tls_key_file);
     free(config->nonce_key_file);
     free(config->login_header);
+    for (unsigned i = 0; i < config->login_from_count; i++)
+        free(config->login_from[i]);
+    free(config->login_from);
     free(config->ticket_key_file);
     free(config->signing_alg);
     free(config->replay);

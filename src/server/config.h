@@ -38,8 +38,9 @@ struct dep_config {
     int64_t replay_timeout_ms;
     bool dpop_needs_nonce;
     char *login_header; /* by which the proxy before this server says who is logged in; NULL: no user logs in here */
-    char *
-        ticket_key_file; /* 32 bytes, shared by nodes: of codes and refresh tokens; default: one that the store keeps */
+    char **login_from;  /* those proxies: IP addresses, or "unix"; nobody else may send the header */
+    unsigned login_from_count;
+    char *ticket_key_file; /* 32 bytes, shared by nodes: of codes and refresh tokens; default: the store keeps one */
     int64_t refresh_lifetime_s;
     bool dpop_rsa; /* PS256 and RS256 for proofs too */
 };
@@ -55,6 +56,8 @@ DEP_MUST struct dep_res dep_config_dev(struct dep_config **ret_config);
 void dep_config_free(struct dep_config *config);
 /* Whether anybody is believed about certificates of clients. */
 bool dep_config_has_client_certificates(const struct dep_config *config);
+/* Whether the peer is a proxy that logs users in. */
+bool dep_config_is_login_peer(const struct dep_config *config, struct dep_str peer);
 /* Whether this server asks for them itself. */
 bool dep_config_asks_certificates(const struct dep_config *config);
 /* The path below the issuer's host: "" or "/tenant". */

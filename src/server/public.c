@@ -173,6 +173,7 @@ static struct dep_res consent_change(struct flow *flow, struct dep_change *ret_c
 {
     const struct dep_ticket *consent = &flow->decision.consent;
     const struct dep_cell *cell = dep_snapshot_find(flow->snapshot, DEP_RECORD_CONSENT, consent->id);
+    bool is_new = flow->decision.column == DEP_COLUMN_AUTHORIZATION_CODE;
     struct dep_json_writer writer;
     struct dep_buf body;
 
@@ -181,12 +182,14 @@ static struct dep_res consent_change(struct flow *flow, struct dep_change *ret_c
     dep_ticket_write(&writer, consent);
     if (body.has_failed)
         return DEP_FAIL(ARENA_FULL);
+    if (!is_new && cell == NULL)
+        return DEP_FAIL(BUG_NEEDS); /* it was a fact of this very snapshot */
     dep_buf_fit(&body, &flow->worker->arena);
     *ret_change = (struct dep_change){
-        .op = cell == NULL ? DEP_CHANGE_ADD : DEP_CHANGE_REPLACE,
+        .op = is_new ? DEP_CHANGE_ADD : DEP_CHANGE_REPLACE,
         .record = { .kind = DEP_RECORD_CONSENT,
                     .id = consent->id,
-                    .version = cell == NULL ? 1 : cell->version,
+                    .version = is_new ? 1 : cell->version,
                     .expires = consent->expires,
                     .body = dep_buf_str(&body) },
     };
@@ -240,6 +243,8 @@ static struct dep_job *make_job(struct flow *flow, const struct dep_wire_answer 
             (struct dep_header){ answer->headers[i].name, dep_job_text(job, answer->headers[i].value) };
     job->body = dep_job_text(job, answer->body);
     job->id = dep_job_text(job, flow->decision.id);
+    if (flow->decision.column == DEP_COLUMN_REFRESH_TOKEN)
+        job->stale = DEP_ERR_REFRESH_RACE;
     return job;
 }
 
@@ -441,6 +446,7 @@ static void handle(struct dep_server *server, struct dep_worker *worker, struct 
         .headers = exchange->headers,
         .headers_count = exchange->headers_count,
         .certificate = exchange->certificate,
+        .is_from_login = dep_config_is_login_peer(settings->config, exchange->peer),
         .is_from_proxy = dep_client_certificates_is_proxy(&settings->certificates, exchange->peer),
     };
     if (uses != NULL)

@@ -229,36 +229,39 @@ static void sweep_ledger(struct dep_server *server)
     (void)dep_is_ok(dep_ledger_expire(server->ledger, server->ledger_swept, LEDGER_SWEEP_MAX, &count));
 }
 
-static bool find_ended(void *context, const struct dep_cell *cell)
-{
-    const struct dep_cell **ended = context;
+struct sweep {
+    struct dep_snapshot *next; /* NULL until there is something to take out */
+    const struct dep_snapshot *last;
+    int64_t now;
+};
 
-    if (cell->consent.expires <= dep_server_now())
-        *ended = cell;
-    return *ended == NULL;
+static bool sweep_one(void *context, const struct dep_cell *cell)
+{
+    struct sweep *sweep = context;
+
+    if (cell->consent.expires > sweep->now)
+        return true;
+    if (sweep->next == NULL)
+        sweep->next = dep_snapshot_copy(sweep->last, sweep->now);
+    if (sweep->next != NULL)
+        dep_snapshot_remove(sweep->next, DEP_RECORD_CONSENT, cell->id);
+    return sweep->next != NULL;
 }
 
 /* Consents that have ended leave memory as they leave the store. */
 static void sweep_consents(struct dep_server *server)
 {
-    const struct dep_cell *ended = NULL;
-    struct dep_snapshot *next = NULL;
+    struct sweep sweep = { .last = server->snapshot, .now = dep_server_now() };
 
     if (server->consents_swept == 0) /* what was there at the start was looked at when it was loaded */
-        server->consents_swept = dep_server_now();
-    if (dep_server_now() < server->consents_swept + CONSENTS_SWEEP_S)
+        server->consents_swept = sweep.now;
+    if (sweep.now < server->consents_swept + CONSENTS_SWEEP_S)
         return;
-    server->consents_swept = dep_server_now();
-    (void)dep_is_ok(dep_store_expire(server->store, server->consents_swept));
-    dep_snapshot_walk(server->snapshot, DEP_RECORD_CONSENT, find_ended, &ended);
-    if (ended == NULL || (next = dep_snapshot_copy(server->snapshot, server->consents_swept)) == NULL)
-        return;
-    while (ended != NULL) {
-        dep_snapshot_remove(next, DEP_RECORD_CONSENT, ended->id);
-        ended = NULL;
-        dep_snapshot_walk(next, DEP_RECORD_CONSENT, find_ended, &ended);
-    }
-    swap(server, next);
+    server->consents_swept = sweep.now;
+    (void)dep_is_ok(dep_store_expire(server->store, sweep.now));
+    dep_snapshot_walk(server->snapshot, DEP_RECORD_CONSENT, sweep_one, &sweep);
+    if (sweep.next != NULL)
+        swap(server, sweep.next);
 }
 
 void dep_server_tick(void *context)

@@ -13,7 +13,7 @@ const suite = new Suite('consent in a browser');
 needsNginx(suite);
 const port = await freePort();
 const issuer = `http://127.0.0.1:${port}`;
-const world = await World.start({ config: { issuer, login_header: 'X-Login-Jwt' } });
+const world = await World.start({ config: { issuer, login_header: 'X-Login-Jwt', login_from: '[127.0.0.1]' } });
 const { daemon } = world;
 const idp = await Idp.start();
 let proxy = null;
@@ -61,6 +61,7 @@ suite.row('a user reads who asks, says yes, and is back at the client with a cod
   for (const part of ['user:corp:bob', 'orchestrator', 'desktop <app>', RS1, 'read', '127.0.0.1', 'a program on this computer']) check(facts.includes(part), `${part}: ${facts}`);
   equal(await browser.style('dt', 'font-weight'), '600', 'the policy lets the style in');
   await browser.click('button[value=yes]');
+  await browser.arrive(callback);
   equal([await browser.text('h1'), new URL(await browser.url()).pathname], ['back', '/callback'], 'the policy lets the answer through');
   equal(await browser.console(), [], 'nothing was refused');
   const { url, referer } = came.at(-1);
@@ -74,6 +75,7 @@ suite.row('a user says no, and the client learns that', async () => {
   if (!browser) skip('no browser');
   await browser.open(question());
   await browser.click('button[value=no]');
+  await browser.arrive(callback);
   equal([await browser.text('h1'), came.at(-1).url.searchParams.get('error')], ['back', 'access_denied'], 'no');
 });
 

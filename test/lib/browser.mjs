@@ -45,6 +45,15 @@ export class Browser {
     return this.call('GET', `${this.session}/url`);
   }
 
+  // Until the address is one under `prefix`: a click is over before the way that it begins.
+  async arrive(prefix, limit_ms = 20000) {
+    const end = Date.now() + limit_ms;
+    for (let url = await this.url(); !url.startsWith(prefix); url = await this.url()) {
+      if (Date.now() > end) throw new Error(`still at ${url}, not at ${prefix}`);
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+  }
+
   async #element(selector) {
     return (await this.call('POST', `${this.session}/element`, { using: 'css selector', value: selector }))[ELEMENT];
   }
