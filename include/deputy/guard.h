@@ -70,6 +70,7 @@ struct deputy_rule {
     int64_t max_age_s;      /* since the user's login; -1: not asked */
     bool any_token;         /* a token for this resource is enough: a rule that asks for nothing has to say so */
     bool needs_dpop;
+    bool needs_bound; /* bound to a key by DPoP, or to a client certificate */
 };
 /* The setting "rules" names a file of rules instead (deputy-guard-rules(5)), which can say more: MCP messages by the body or by headers, scopes that
  * imply others, origins of web pages, authorization_details. It is read when the guard is made.

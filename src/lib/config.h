@@ -32,7 +32,7 @@ enum dep_lib_rule_text {
 struct dep_lib_rule {
     char *texts[DEP_LIB_RULE_TEXTS]; /* NULL: not said */
     int64_t depth_max, max_age_s;
-    bool any_token, needs_dpop;
+    bool any_token, needs_dpop, needs_bound;
 };
 
 struct deputy_config {

@@ -62,7 +62,8 @@ enum deputy_result deputy_config_add_rule(struct deputy_config *config, const st
     one = (struct dep_lib_rule){ .depth_max = rule->depth_max,
                                  .max_age_s = rule->max_age_s,
                                  .any_token = rule->any_token,
-                                 .needs_dpop = rule->needs_dpop };
+                                 .needs_dpop = rule->needs_dpop,
+                                 .needs_bound = rule->needs_bound };
     rules = realloc(config->rules, (config->rules_count + 1) * sizeof(*rules));
     if (rules == NULL)
         return DEPUTY_ERR_MEMORY;
@@ -105,6 +106,7 @@ static bool make_row(struct dep_arena *arena, const struct dep_lib_rule *rule, s
         .scopes = dep_str_c(rule->texts[DEP_LIB_RULE_SCOPES]),
         .depth_max = rule->depth_max,
         .needs_dpop = rule->needs_dpop,
+        .needs_bound = rule->needs_bound,
         .acr_values = dep_str_c(rule->texts[DEP_LIB_RULE_ACR]),
         .max_age_s = rule->max_age_s,
     };

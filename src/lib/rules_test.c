@@ -23,6 +23,14 @@ static const struct deputy_rule nobody_between = {
     .size = sizeof(nobody_between), .name = "direct", .methods = "*", .path = "/direct", .depth_max = 0, .max_age_s = -1
 };
 
+static const struct deputy_rule bound = { .size = sizeof(bound),
+                                          .name = "bound",
+                                          .methods = "GET",
+                                          .path = "/bound",
+                                          .depth_max = -1,
+                                          .max_age_s = -1,
+                                          .needs_bound = true };
+
 static const char *judge(struct world *w, const struct deputy_request *request)
 {
     struct deputy_verdict *verdict = NULL;
@@ -63,6 +71,7 @@ DEP_TEST(the_first_rule_that_fits_decides)
     DEP_CHECK(t, deputy_config_add_rule(w.config, &reading) == DEPUTY_OK);
     DEP_CHECK(t, deputy_config_add_rule(w.config, &writing) == DEPUTY_OK);
     DEP_CHECK(t, deputy_config_add_rule(w.config, &nobody_between) == DEPUTY_OK);
+    DEP_CHECK(t, deputy_config_add_rule(w.config, &bound) == DEPUTY_OK);
     start_ready(&w);
     token = mint_good(&w); /* read list */
     chained = mint(&w, w.keys.issuer, "k1", "J8", ",\"act\":{\"sub\":\"agent:B\"}");
@@ -71,6 +80,7 @@ DEP_TEST(the_first_rule_that_fits_decides)
     check_reason(t, reason_of(&w, token, "DELETE", "/mcp/items", NULL), "GUARD_NO_RULE");
     check_reason(t, reason_of(&w, token, "GET", "/elsewhere", NULL), "GUARD_NO_RULE");
     check_reason(t, reason_of(&w, token, "GET", "/direct", NULL), "NONE");
+    check_reason(t, reason_of(&w, token, "GET", "/bound", NULL), "GUARD_NEEDS_BOUND");
     DEP_CHECK(t, strcmp(reason_of(&w, chained, "GET", "/direct", NULL), "NONE") != 0);
     check_reason(t, reason_of(&w, chained, "GET", "/mcp/items", NULL), "NONE");
     /* Scopes of a request would be passed over by rules: that is no allow. */

@@ -5,6 +5,7 @@ import { mcp, oauth } from '../interop/packages.mjs';
 import { decode, randomId } from '../lib/forge.mjs';
 import { Guarded } from '../lib/guarded.mjs';
 import { Idp } from '../lib/idp.mjs';
+import { answerMcp } from '../lib/mcp.mjs';
 import { Suite, check, equal } from '../lib/tap.mjs';
 import { World } from '../lib/world.mjs';
 
@@ -47,21 +48,6 @@ async function browse(url, { word = 'yes', sub = 'bob' } = {}) {
   return world.plant(new URL(answer.headers.get('location')).href) && new URL(answer.headers.get('location'));
 }
 
-// ---- an MCP server of one tool behind the guard ----
-
-function handle(request, response, identity, raw) {
-  if (request.method !== 'POST') return response.writeHead(405).end();
-  const message = JSON.parse(raw.toString());
-  if (message.id === undefined) return response.writeHead(202).end();
-  const result = {
-    initialize: { protocolVersion: message.params?.protocolVersion, capabilities: { tools: {} }, serverInfo: { name: 'guarded', version: '1' } },
-    'tools/list': { tools: [{ name: 'whoami', description: 'who calls', inputSchema: { type: 'object' } }] },
-    'tools/call': { content: [{ type: 'text', text: JSON.stringify(identity) }] },
-  }[message.method];
-  response.writeHead(200, { 'Content-Type': 'application/json' });
-  return response.end(JSON.stringify({ jsonrpc: '2.0', id: message.id, result }));
-}
-
 async function setUp(resource) {
   await daemon.create('resources', { id: resource, name: 'mcp', scopes: ['tools', 'admin'], default_scopes: ['tools'] });
   await daemon.create('issuers', { id: idp.issuer, name: 'corp', org: 'org1', uses: ['login'], ceiling: [{ resource, scopes: ['tools'] }] });
@@ -71,7 +57,7 @@ async function setUp(resource) {
 }
 
 suite.row('@modelcontextprotocol/client: the code grant with its DPoP session, from the first 401 to the tool, and a refresh', async () => {
-  server = await Guarded.start({ issuer: world.issuer, scopes: 'tools', needs: 'tools', where: '/mcp', setUp, handle });
+  server = await Guarded.start({ issuer: world.issuer, scopes: 'tools', needs: 'tools', where: '/mcp', setUp, handle: answerMcp });
   equal(app.grants, ['authorization_code', 'refresh_token'], 'what a client without a secret is for');
   const session = await mcp.DpopSession.create();
   const state = randomId();

@@ -5,6 +5,7 @@ import { Key, decode, now_s, randomId } from '../lib/forge.mjs';
 import { Guarded } from '../lib/guarded.mjs';
 import { Idp } from '../lib/idp.mjs';
 import { Ledger } from '../lib/ledger.mjs';
+import { answerMcp } from '../lib/mcp.mjs';
 import { Suite, check, equal } from '../lib/tap.mjs';
 import { RS1, World } from '../lib/world.mjs';
 
@@ -51,22 +52,6 @@ idp.answers[metadata] = (request, response) => {
   response.end(JSON.stringify({ ...idp.metadata, response_types_supported: ['code'], authorization_endpoint: `${idp.origin}/auth`, grant_types_supported: [GRANT.exchange] }));
 };
 
-// ---- an MCP server of one tool behind the guard ----
-
-function handle(request, response, identity, raw) {
-  if (request.method !== 'POST') return response.writeHead(405).end();
-  const message = JSON.parse(raw.toString());
-  if (message.id === undefined) return response.writeHead(202).end();
-  const result = {
-    initialize: { protocolVersion: message.params?.protocolVersion, capabilities: { tools: {} }, serverInfo: { name: 'guarded', version: '1' } },
-    'tools/list': { tools: [{ name: 'whoami', description: 'who calls', inputSchema: { type: 'object' } }] },
-    'tools/call': { content: [{ type: 'text', text: JSON.stringify(identity) }] },
-  }[message.method];
-  response.writeHead(200, { 'Content-Type': 'application/json' });
-  const answer = result ? { result } : { error: { code: -32601, message: 'no such method' } };
-  return response.end(JSON.stringify({ jsonrpc: '2.0', id: message.id, ...answer }));
-}
-
 async function setUp(resource) {
   await daemon.create('resources', { id: resource, name: 'mcp', scopes: ['tools', 'admin'], default_scopes: ['tools'] });
   await daemon.create('issuers', { id: idp.issuer, name: 'corp', org: 'org1', uses: ['id-jag'], ceiling: [{ resource, scopes: ['tools'] }] });
@@ -76,7 +61,7 @@ async function setUp(resource) {
 }
 
 suite.row('@modelcontextprotocol/client: CrossAppAccess, from the first 401 to the tool', async () => {
-  server = await Guarded.start({ issuer: world.issuer, scopes: 'tools', needs: 'tools', where: '/mcp', setUp, handle });
+  server = await Guarded.start({ issuer: world.issuer, scopes: 'tools', needs: 'tools', where: '/mcp', setUp, handle: answerMcp });
   const authProvider = new mcp.CrossAppAccessProvider({
     clientId: client.id, clientSecret: client.secret, expectedIssuer: world.issuer,
     assertion: async (context) => (await mcp.discoverAndRequestJwtAuthGrant({
