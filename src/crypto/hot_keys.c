@@ -32,7 +32,7 @@ struct dep_hot_keys {
     uint64_t names[DEP_HOT_PLACES_MAX]; /* together, since each verification looks through them */
     struct dep_hot_key places[DEP_HOT_PLACES_MAX];
     /* Good signatures of the keys that have no table, by keyed hash. Keys that share a counter may get a table early;
-     * with a period of 64 signatures to each counter that is little, and nobody can choose it. */
+     * with a period of 256 signatures to each counter that is little, and nobody can choose it. */
     uint16_t counters[COUNTERS];
 };
 

@@ -229,7 +229,7 @@ DEP_TEST(a_key_that_is_imported_again)
     end(&f);
 }
 
-/* The limits as they are: the 1,024th good signature brings the table. */
+/* The limits as they are: the 8,192nd good signature brings the table. */
 DEP_TEST(the_limits_of_a_new_handle)
 {
     struct fixture f;

@@ -74,12 +74,13 @@ bool dep_p256_verify(struct dep_p256 *p256, const EC_GROUP *table, const unsigne
 
 /* When a key gets a table.
  *
- * uses: a table takes as long to make as some 1,000 verifications save by it (25 ms; 25 to 30 us each, bench_micro:
- * es256_verify_make_table, es256_verify, es256_verify_hot). A key that has verified that often without one gets it:
- * whatever comes afterwards, the work is at most twice the least possible.
+ * uses: a table takes as long to make as some 400 verifications take, or as some 1,000 save by it (25 ms; 60 us and 25
+ * to 30 us each, bench_micro: es256_verify_make_table, es256_verify, es256_verify_hot). A key that has verified 8,192
+ * times without one gets it: then whatever comes, all tables together are less than a sixteenth of the work, also for 64
+ * agents that become hot at once; and a key that goes on has the cost back after another eighth of that.
  * places: 64 tables are 10 MB for each thread.
- * period: in good signatures, of all keys. A key with a 512th of them reaches `uses` (counts are halved when a period
- * ends); a place that serves less than a 1024th of them may be taken, an idle one after three periods. */
+ * period: in good signatures, of all keys. A key with a 256th of them reaches `uses` (counts are halved when a period
+ * ends); a place that serves less than a 512th of them may be taken, an idle one after three periods. */
 struct dep_hot_limits {
     unsigned places; /* DEP_HOT_PLACES_MAX at most */
     uint16_t uses;
@@ -87,7 +88,7 @@ struct dep_hot_limits {
 };
 
 #define DEP_HOT_PLACES_MAX 64u
-#define DEP_HOT_LIMITS ((struct dep_hot_limits){ .places = DEP_HOT_PLACES_MAX, .uses = 1024, .period = 262144 })
+#define DEP_HOT_LIMITS ((struct dep_hot_limits){ .places = DEP_HOT_PLACES_MAX, .uses = 8192, .period = 1048576 })
 
 struct dep_hot_key;
 
