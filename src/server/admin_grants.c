@@ -67,18 +67,20 @@ struct dep_res dep_admin_grants_get(struct dep_admin *a)
     const struct dep_cell *cell;
 
     DEP_TRY(dep_admin_find(a, DEP_RECORD_CONSENT, &cell));
+    if (!is_live(a, &cell->consent))
+        return DEP_FAIL(STORE_MISSING);
     put_grant(a, cell);
     return DEP_OK;
 }
 
-/* One entry reaches the refresh token, every access token, and what grew from them. */
+/* One entry reaches the refresh token, every access token, and what grew from them. The record stays as it is until it ends: a change of it
+ * would stand against a refresh at the same moment, and a kill switch may lose to nobody. */
 struct dep_res dep_admin_grants_revoke(struct dep_admin *a)
 {
     const struct dep_cell *cell;
 
     DEP_TRY(dep_admin_find(a, DEP_RECORD_CONSENT, &cell));
     DEP_TRY(dep_admin_revoke(a, DEP_REVOKED_JTI, cell->id));
-    dep_admin_change(a, DEP_CHANGE_REMOVE, DEP_RECORD_CONSENT, cell->id, cell->version, DEP_STR(""));
     a->event = "grant.revoked";
     a->target = cell->id;
     dep_json_open(&a->writer, '{');

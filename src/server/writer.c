@@ -120,7 +120,8 @@ static void commit_changes(struct dep_writer *writer, struct dep_job *batch)
         if (job->changes_count == 0)
             continue;
         job->res = dep_store_commit(writer->config.store, job->changes, job->changes_count, &failed);
-        if (job->stale != DEP_ERR_NONE && job->res.err == DEP_ERR_STORE_CONFLICT)
+        if (job->stale != DEP_ERR_NONE &&
+            (job->res.err == DEP_ERR_STORE_CONFLICT || job->res.err == DEP_ERR_STORE_MISSING))
             job->res = (struct dep_res){ job->stale };
         if (dep_is_ok(job->res))
             writer->config.publish(writer->config.context, job->changes, job->changes_count);

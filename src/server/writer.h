@@ -35,7 +35,7 @@ struct dep_job {
     struct dep_str body;
     struct dep_job_once once;
     struct dep_str id;  /* the decision's */
-    enum dep_err stale; /* what a precondition that failed is answered with; DEP_OK's: as the store says it */
+    enum dep_err stale; /* what a precondition that failed is answered with; DEP_ERR_NONE: as the store says it */
     bool is_problem;    /* failures are answered as problem details, not as OAuth errors */
     struct dep_res res; /* of its own changes */
     size_t used;

@@ -244,6 +244,23 @@ suite.row('the operator sees who gave what to whom, and ends one, or all of a us
   check(entry.expires - entry.before > 2592000, JSON.stringify(entry));
 });
 
+suite.row('a grant is revoked while its client refreshes as fast as it can: the switch loses to nobody', async () => {
+  const one = await consented(await oauth.generateKeyPair('ES256'), { sub: 'fay' });
+  let tokens = await body(await redeem(one));
+  const { lineage: [id] } = decode(tokens.access_token).claims;
+  let last = null;
+  const busy = (async () => {
+    for (let i = 0; i < 500 && last?.error === undefined; i += 1) {
+      last = await refresh(tokens.refresh_token, one.DPoP);
+      if (!last.error) tokens = last;
+    }
+  })();
+  await daemon.admin('POST', `/grants/${id}/revoke`, {}, { want: 200, headers: [['Idempotency-Key', `"${randomId()}"`]] });
+  await busy;
+  equal([last.status, last.error], [400, 'invalid_grant'], 'the client hears it');
+  equal((await world.RX.introspect(tokens.access_token)).json, { active: false }, 'and so do its tokens');
+});
+
 suite.row('E28 kill -9: a used code stays used, a refresh token goes on, a revoked one stays revoked', async () => {
   const key = await oauth.generateKeyPair('ES256');
   const one = await consented(key);
@@ -263,7 +280,7 @@ suite.row('E28 kill -9: a used code stays used, a refresh token goes on, a revok
 suite.row('the log tells who consented to what, and has no code and no refresh token in it', async () => {
   const records = daemon.audit();
   const given = records.filter(({ event }) => event === 'consent.given');
-  check(given.length >= 5 && given.every((one) => /user:corp:(bob|carol)/.test(JSON.stringify(one))), JSON.stringify(given[0]));
+  check(given.length >= 5 && given.every((one) => /"user:corp:(bob|carol|fay)"/.test(JSON.stringify(one))), JSON.stringify(given[0]));
   const consent = given[0].target;
   check(records.some((one) => one.event === 'token.issued' && JSON.stringify(one).includes(consent)), 'what came of it names it');
   const artefacts = daemon.artefacts();
